@@ -1,0 +1,39 @@
+import type { InodeId } from '#shared/model/ids.ts';
+import type { ByteRange, Sink } from '#shared/ports/under-store.ts';
+
+/** Bytes are immutable under their key: another content of the same file has another generation. */
+export interface CacheKey {
+  readonly id: InodeId;
+  readonly generation: number;
+}
+
+/** Reads a range of exactly this content from where it comes from, or throws (`changed`, `unavailable` …). */
+export type Fetch = (range: ByteRange, sink: Sink, signal: AbortSignal) => Promise<void>;
+
+/** One open file. Local trouble never shows: what the cache cannot keep is fetched again. */
+export interface CachedFile {
+  /** Fills `into` from `offset`, short only at the end of the file; answers how many bytes. */
+  read(into: Uint8Array, offset: number, signal?: AbortSignal): Promise<number>;
+  /** Fetches all that is missing. True: the file is sealed now, `openSealed` finds it. False: the cache has no room for it. */
+  load(signal?: AbortSignal): Promise<boolean>;
+  /** The cache may evict it from now on, once every other user has closed it too. */
+  close(): void;
+}
+
+export interface CacheUsage {
+  readonly capacityBytes: number;
+  readonly usedBytes: number;
+  readonly files: number;
+  readonly hitBytes: number;
+  readonly fetchedBytes: number;
+}
+
+export interface DataCache {
+  open(key: CacheKey, size: number, fetch: Fetch): CachedFile;
+  /** Bytes of this content that are here now. */
+  cachedBytes(key: CacheKey): number;
+  /** Drops a content, at once or when its last user closes it. */
+  drop(key: CacheKey): void;
+  usage(): CacheUsage;
+  close(): Promise<void>;
+}

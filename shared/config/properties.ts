@@ -1,0 +1,46 @@
+/** The one table of properties. Set by `--set name=value`, a `LEAT_…` variable, or a mount option where `scope` is 'mount'. */
+interface Property {
+  readonly type: 'bytes' | 'duration' | 'number' | 'boolean' | 'text';
+  readonly default: string;
+  readonly scope: 'agent' | 'mount';
+  readonly help: string;
+}
+
+export const PROPERTIES = {
+  metastore: {
+    type: 'text',
+    default: 'lmdb',
+    scope: 'agent',
+    help: 'Where the namespace is kept: lmdb (a file below --data) or heap (memory, gone with the process).',
+  },
+  'metastore.durability': {
+    type: 'text',
+    default: 'relaxed',
+    scope: 'agent',
+    help: 'strict: a change answers once it is on disk. relaxed: it survives the death of the process at once, power loss within 100 ms.',
+  },
+  'metadata.lease': {
+    type: 'duration',
+    default: '1m',
+    scope: 'agent',
+    help: 'How long the kernel and clients may keep what they have looked up without asking again.',
+  },
+  'cache.size': {
+    type: 'bytes',
+    default: '16GiB',
+    scope: 'agent',
+    help: 'Hard limit of the bytes cached below --data.',
+  },
+  'cache.files.max': {
+    type: 'number',
+    default: '1000000',
+    scope: 'agent',
+    help: 'Hard limit of the number of cached files; bounds the memory of their index.',
+  },
+  'cache.memory': {
+    type: 'bytes',
+    default: '32MiB',
+    scope: 'agent',
+    help: 'Hard limit of the buffers for data on its way from stores to readers.',
+  },
+} as const satisfies Record<string, Property>;

@@ -1,0 +1,34 @@
+declare const brand: unique symbol;
+/** A value that can only be made by its own constructor function; free at run time. */
+export type Brand<Value, Label extends string> = Value & { readonly [brand]: Label };
+
+/** Opaque bytes, one char per byte. All ids of one metastore have the same length, so that `id + name` is a key. */
+export type InodeId = Brand<string, 'InodeId'>;
+
+const SEQUENTIAL_BYTES = 6;
+
+/** The id of the embedded stores: 48 bits, big-endian, so that ids order as they were handed out. */
+export function sequentialId(number: number): InodeId {
+  let id = '';
+  for (let rest = number, i = 0; i < SEQUENTIAL_BYTES; i++, rest = Math.floor(rest / 256)) {
+    id = String.fromCharCode(rest % 256) + id;
+  }
+  return id as InodeId;
+}
+
+/** The number that `stat` shows as st_ino; for a sequential id the number it was made of. */
+export function inodeNumber(id: InodeId): number {
+  let number = 0;
+  for (let i = 0; i < SEQUENTIAL_BYTES; i++) number = number * 256 + id.charCodeAt(i);
+  return number;
+}
+
+/** Directories that no path reaches except through its own use case. The root's own row is `(ABOVE_ROOT, '')`. */
+export const ABOVE_ROOT = sequentialId(0);
+export const ROOT = sequentialId(1);
+export const TRASH = sequentialId(2);
+export const MOUNTS = sequentialId(3);
+export const INTENTS = sequentialId(4);
+export const TOKENS = sequentialId(5);
+/** The first id that a metastore hands out. */
+export const FIRST_FREE_ID = 64;

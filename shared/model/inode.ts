@@ -1,0 +1,73 @@
+import type { Brand, InodeId } from './ids.ts';
+import type { Name } from './names.ts';
+
+/** Nanoseconds since the epoch. */
+export type Nanos = bigint;
+
+/** What a store calls a version of an object (ETag, or size-mtime-id): equal fingerprints mean equal bytes. */
+export type Fingerprint = Brand<string, 'Fingerprint'>;
+
+export type MountId = Brand<string, 'MountId'>;
+/** Byte string, relative to the mount: `''` is the mount itself, `a/b` lies below; never a slash at either end. */
+export type StoreKey = Brand<string, 'StoreKey'>;
+
+/** Where a file's bytes, or a directory's children, lie. */
+export interface Origin {
+  readonly mount: MountId;
+  readonly key: StoreKey;
+}
+
+export type InodeKind = 'file' | 'directory' | 'symlink';
+
+/** A directory that is being removed takes no new entries until `until` (milliseconds since the epoch). */
+export interface Closing {
+  readonly token: string;
+  readonly until: number;
+}
+
+export interface Inode {
+  readonly kind: InodeKind;
+  readonly id: InodeId;
+  /** Permission bits with setuid, setgid and sticky: 12 bits, no file type. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Bytes; of a symlink the length of its target; of a directory 0. */
+  readonly size: number;
+  readonly atime: Nanos;
+  readonly mtime: Nanos;
+  readonly ctime: Nanos;
+  /** When this row was made here, milliseconds since the epoch. Absent: it was loaded from a store, so it is settled. */
+  readonly bornAt?: number;
+  /** Counts every write of this row; conditions compare it. */
+  readonly version: number;
+  /** Counts the contents this file has had: cached bytes belong to (id, generation). */
+  readonly generation: number;
+  /** Set on what exists in an under-store. A row on a mount without one is not there yet, or never will be. */
+  readonly fingerprint?: Fingerprint;
+  /** Absent: the directory's origin with this row's name added. */
+  readonly origin?: Origin;
+  /** Of a mount point. */
+  readonly mount?: MountId;
+  /** Of a symlink; a byte string. */
+  readonly target?: string;
+  /** Values are byte strings. */
+  readonly xattrs?: Readonly<Record<string, string>>;
+  /** Of a directory on a mount: when its listing was last complete, milliseconds since the epoch. */
+  readonly listedAt?: number;
+  readonly closing?: Closing;
+}
+
+/** What is not an inode but is kept beside them: mounts, intents, tokens. `body` is JSON text. */
+export interface RecordRow {
+  readonly kind: 'record';
+  readonly version: number;
+  readonly body: string;
+}
+
+export type Row = Inode | RecordRow;
+
+export interface Entry {
+  readonly name: Name;
+  readonly inode: Inode;
+}

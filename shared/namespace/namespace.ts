@@ -1,0 +1,101 @@
+import type { InodeId } from '../model/ids.ts';
+import type { Entry, Inode, MountId, Nanos, Origin } from '../model/inode.ts';
+import type { Name, Path } from '../model/names.ts';
+
+/** Who asks. Permission checks use it; `checked` says that the kernel has made them already (default_permissions). */
+export interface Actor {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+  readonly checked?: boolean;
+  /** Handed to the metastore's feed with each commit. */
+  readonly source?: string;
+}
+
+export interface Found {
+  readonly path: Path;
+  readonly inode: Inode;
+  /** Where its bytes (file) or children (directory) lie; absent where no store is mounted. */
+  readonly origin?: Origin;
+}
+
+export interface Listing {
+  readonly entries: readonly Entry[];
+  /** Pass it as `after` to go on; absent at the end. */
+  readonly next?: Name;
+}
+
+export interface AttributePatch {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly atime?: Nanos | 'now';
+  readonly mtime?: Nanos | 'now';
+}
+
+export interface Mount {
+  readonly id: MountId;
+  readonly path: Path;
+  /** `s3://bucket/prefix`, `file:///folder`, `memory:name` in tests. */
+  readonly uri: string;
+  readonly readOnly: boolean;
+  /** Milliseconds; -1: listed once and never again; 0: every access asks the store. */
+  readonly syncIntervalMs: number;
+  /** Options of the driver, by property name (`s3.endpoint` …). Secrets are kept out of every answer. */
+  readonly options: Readonly<Record<string, string>>;
+}
+
+export type NewMount = Omit<Mount, 'id'>;
+
+export interface RenameOptions {
+  /** `exists` if the target is there. */
+  readonly noReplace?: boolean;
+}
+
+/** What the caller knew about a place when it asked; another inode there answers `changed`, and the caller looks again. */
+export interface Expectation {
+  readonly id?: InodeId;
+}
+
+/**
+ * The file system, whoever runs it. Paths are absolute. Only `follow` goes through a symlink at the end of a path; symlinks
+ * before the end are always followed. Failures are `LeatError`s. All mutations are linearizable, and committed when they answer.
+ */
+export interface Namespace {
+  stat(actor: Actor, path: Path, options?: { readonly follow?: boolean }): Promise<Found>;
+  /** A page, ascending by name; loads the directory from its store on first touch. */
+  list(actor: Actor, path: Path, page: { readonly after?: Name; readonly limit: number }): Promise<Listing>;
+  /** With `parents` as `mkdir -p`: what is there is no error. */
+  mkdir(actor: Actor, path: Path, options: { readonly mode: number; readonly parents?: boolean }): Promise<Inode>;
+  /** An empty file; `exists` if the name is taken. */
+  create(actor: Actor, path: Path, options: { readonly mode: number }): Promise<Inode>;
+  symlink(actor: Actor, path: Path, target: string): Promise<Inode>;
+  /** As rename(2): replaces a file or an empty directory, `invalid` below itself, `crossMount` between stores. */
+  rename(actor: Actor, from: Path, to: Path, options?: RenameOptions): Promise<Inode>;
+  /** unlink(2) or rmdir(2), by `kind`. */
+  remove(actor: Actor, path: Path, kind: 'file' | 'directory', expect?: Expectation): Promise<void>;
+  /** Detached at once, whatever its size; reclaimed behind. */
+  removeTree(actor: Actor, path: Path): Promise<void>;
+  setAttributes(actor: Actor, path: Path, patch: AttributePatch, expect?: Expectation): Promise<Inode>;
+  setXattr(actor: Actor, path: Path, name: string, value: string, mode: 'set' | 'create' | 'replace'): Promise<Inode>;
+  removeXattr(actor: Actor, path: Path, name: string): Promise<Inode>;
+  /** Uploads a whole file to its store (replacing an old one) and shows it once it is there. `readOnly` where no store is mounted. */
+  write(
+    actor: Actor,
+    path: Path,
+    body: AsyncIterable<Uint8Array>,
+    options: { readonly mode: number; readonly size?: number },
+  ): Promise<Inode>;
+  /** The object turned out to be another version, or gone, while it was read: brings the row in step and answers what is there now. */
+  refresh(path: Path, known: Inode): Promise<Found>;
+  /** Brings a directory in step with its store now; with `recursive` all below. Answers how many rows changed. */
+  sync(actor: Actor, path: Path, options?: { readonly recursive?: boolean }): Promise<number>;
+  mount(actor: Actor, mount: NewMount): Promise<Mount>;
+  unmount(actor: Actor, path: Path): Promise<void>;
+  mounts(): Promise<readonly Mount[]>;
+  /** What the stores are still owed (uploads, removals, moves), and what could not be done. */
+  owed(): Promise<{
+    readonly pending: number;
+    readonly failed: readonly { readonly what: string; readonly reason: string }[];
+  }>;
+}
