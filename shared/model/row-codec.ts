@@ -1,0 +1,325 @@
+import { LeatError } from './faults.ts';
+import type { InodeId } from './ids.ts';
+import type { Closing, Fingerprint, Inode, InodeKind, MountId, Nanos, Origin, RecordRow, Row, StoreKey } from './inode.ts';
+
+/**
+ * One row as bytes, little-endian. A row of version N is read by N+1: the head never moves, new optional fields get new flag
+ * bits and stand behind the old ones.
+ *
+ *     0 u8 codec version · 1 u8 kind · 2 u16 mode · 4 u32 flags · 8 u32 uid · 12 u32 gid · 16 f64 size
+ *     24 u32 row version · 28 u32 generation · 32 u64 mtime · 40 id (6 or 16 bytes, told by a flag) · optional fields
+ *
+ * A time is `seconds << 30 | nanoseconds` in 64 bits (years 1698 to 2242), so that a reader without bigint can split it.
+ * A record is: 0 u8 codec version · 1 u8 kind · 2 u16 0 · 4 u32 row version · 8 body, UTF-8.
+ */
+const CODEC_VERSION = 1;
+const HEAD_BYTES = 40;
+const SHORT_ID_BYTES = 6;
+const LONG_ID_BYTES = 16;
+const RECORD_HEAD_BYTES = 8;
+
+const KINDS = ['file', 'directory', 'symlink', 'record'] as const satisfies readonly Row['kind'][];
+
+const FLAG = {
+  longId: 1 << 0,
+  atime: 1 << 1, // absent: equal to mtime, as in every row that a listing brought
+  ctime: 1 << 2,
+  bornAt: 1 << 3,
+  hexFingerprint: 1 << 4, // 16 bytes for the 32 digits of a plain ETag
+  fingerprint: 1 << 5,
+  origin: 1 << 6,
+  mount: 1 << 7,
+  target: 1 << 8,
+  xattrs: 1 << 9,
+  listedAt: 1 << 10,
+  closing: 1 << 11,
+} as const;
+
+const HEX_FINGERPRINT = /^[0-9a-f]{32}$/;
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export function encodeRow(row: Row): Uint8Array {
+  return row.kind === 'record' ? encodeRecord(row) : encodeInode(row);
+}
+
+export function decodeRow(bytes: Uint8Array): Row {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const kind = kindOf(view);
+  if (kind !== 'record') return decodeInode(view, bytes, kind);
+  return { kind, version: view.getUint32(4, true), body: decoder.decode(bytes.subarray(RECORD_HEAD_BYTES)) };
+}
+
+/** The attributes that `stat` shows, without bigints or strings: what a FUSE reply is made of. */
+export interface HotAttributes {
+  readonly kind: InodeKind;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly generation: number;
+  readonly inodeNumber: number;
+  readonly mtimeSeconds: number;
+  readonly mtimeNanos: number;
+  readonly atimeSeconds: number;
+  readonly atimeNanos: number;
+  readonly ctimeSeconds: number;
+  readonly ctimeNanos: number;
+  /** False: `getxattr` need not look further. */
+  readonly hasXattrs: boolean;
+  /** A row that the protocol of create and rmdir may still take back. */
+  readonly bornAt: number | undefined;
+  readonly isClosing: boolean;
+  readonly listedAt: number | undefined;
+  readonly isMountPoint: boolean;
+}
+
+/** Reads the head of an inode's row; `undefined` for a record. */
+export function attributesAt(bytes: Uint8Array): HotAttributes | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const kind = kindOf(view);
+  if (kind === 'record') return undefined;
+  const flags = view.getUint32(4, true);
+  let at = HEAD_BYTES + (flags & FLAG.longId ? LONG_ID_BYTES : SHORT_ID_BYTES);
+  const mtimeSeconds = secondsAt(view, 32);
+  const mtimeNanos = view.getUint32(32, true) & 0x3fffffff;
+  const next = (flag: number, length: number) => (flags & flag ? ((at += length), at - length) : -1);
+  const atime = next(FLAG.atime, 8);
+  const ctime = next(FLAG.ctime, 8);
+  const born = next(FLAG.bornAt, 8);
+  const listed = next(FLAG.listedAt, 8);
+  return {
+    kind,
+    mode: view.getUint16(2, true),
+    uid: view.getUint32(8, true),
+    gid: view.getUint32(12, true),
+    size: view.getFloat64(16, true),
+    generation: view.getUint32(28, true),
+    inodeNumber: view.getUint32(42, false) + view.getUint16(40, false) * 2 ** 32,
+    mtimeSeconds,
+    mtimeNanos,
+    atimeSeconds: atime < 0 ? mtimeSeconds : secondsAt(view, atime),
+    atimeNanos: atime < 0 ? mtimeNanos : view.getUint32(atime, true) & 0x3fffffff,
+    ctimeSeconds: ctime < 0 ? mtimeSeconds : secondsAt(view, ctime),
+    ctimeNanos: ctime < 0 ? mtimeNanos : view.getUint32(ctime, true) & 0x3fffffff,
+    hasXattrs: (flags & FLAG.xattrs) !== 0,
+    bornAt: born < 0 ? undefined : view.getFloat64(born, true),
+    isClosing: (flags & FLAG.closing) !== 0,
+    listedAt: listed < 0 ? undefined : view.getFloat64(listed, true),
+    isMountPoint: (flags & FLAG.mount) !== 0,
+  };
+}
+
+function secondsAt(view: DataView, at: number): number {
+  return view.getInt32(at + 4, true) * 4 + (view.getUint32(at, true) >>> 30);
+}
+
+function kindOf(view: DataView): Row['kind'] {
+  const version = view.byteLength > 1 ? view.getUint8(0) : 0;
+  const kind = KINDS[version === CODEC_VERSION ? view.getUint8(1) : -1];
+  if (kind) return kind;
+  throw new LeatError('corrupt', `a row of version ${version} cannot be read: use the Leat that wrote it, or a newer one`);
+}
+
+function encodeRecord(row: RecordRow): Uint8Array {
+  const body = encoder.encode(row.body);
+  const bytes = new Uint8Array(RECORD_HEAD_BYTES + body.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, CODEC_VERSION);
+  view.setUint8(1, KINDS.indexOf('record'));
+  view.setUint32(4, row.version, true);
+  bytes.set(body, RECORD_HEAD_BYTES);
+  return bytes;
+}
+
+function encodeInode(inode: Inode): Uint8Array {
+  const flags = flagsOf(inode);
+  const writer = new Writer(sizeBound(inode));
+  const { view } = writer;
+  view.setUint8(0, CODEC_VERSION);
+  view.setUint8(1, KINDS.indexOf(inode.kind));
+  view.setUint16(2, inode.mode, true);
+  view.setUint32(4, flags, true);
+  view.setUint32(8, inode.uid, true);
+  view.setUint32(12, inode.gid, true);
+  view.setFloat64(16, inode.size, true);
+  view.setUint32(24, inode.version, true);
+  view.setUint32(28, inode.generation, true);
+  writer.at = 32;
+  writer.time(inode.mtime);
+  writer.raw(inode.id);
+  if (flags & FLAG.atime) writer.time(inode.atime);
+  if (flags & FLAG.ctime) writer.time(inode.ctime);
+  if (inode.bornAt !== undefined) writer.float(inode.bornAt);
+  if (inode.listedAt !== undefined) writer.float(inode.listedAt);
+  if (flags & FLAG.hexFingerprint) writer.hex(inode.fingerprint ?? '');
+  if (flags & FLAG.fingerprint) writer.string(inode.fingerprint ?? '');
+  if (inode.origin) writer.string(inode.origin.mount).string(inode.origin.key);
+  if (inode.mount !== undefined) writer.string(inode.mount);
+  if (inode.target !== undefined) writer.string(inode.target);
+  if (inode.xattrs) {
+    const pairs = Object.entries(inode.xattrs);
+    writer.float(pairs.length);
+    for (const [name, value] of pairs) writer.string(name).string(value);
+  }
+  if (inode.closing) writer.string(inode.closing.token).float(inode.closing.until);
+  return writer.bytes();
+}
+
+function flagsOf(inode: Inode): number {
+  const isHex = inode.fingerprint !== undefined && HEX_FINGERPRINT.test(inode.fingerprint);
+  return (
+    (inode.id.length === LONG_ID_BYTES ? FLAG.longId : 0) |
+    (inode.atime !== inode.mtime ? FLAG.atime : 0) |
+    (inode.ctime !== inode.mtime ? FLAG.ctime : 0) |
+    (inode.bornAt !== undefined ? FLAG.bornAt : 0) |
+    (isHex ? FLAG.hexFingerprint : inode.fingerprint !== undefined ? FLAG.fingerprint : 0) |
+    (inode.origin ? FLAG.origin : 0) |
+    (inode.mount !== undefined ? FLAG.mount : 0) |
+    (inode.target !== undefined ? FLAG.target : 0) |
+    (inode.xattrs ? FLAG.xattrs : 0) |
+    (inode.listedAt !== undefined ? FLAG.listedAt : 0) |
+    (inode.closing ? FLAG.closing : 0)
+  );
+}
+
+function sizeBound(inode: Inode): number {
+  const texts = [inode.fingerprint, inode.origin?.mount, inode.origin?.key, inode.mount, inode.target, inode.closing?.token];
+  const xattrs = Object.entries(inode.xattrs ?? {}).flat();
+  const strings = [...texts, ...xattrs].reduce((sum, text) => sum + (text === undefined ? 0 : 4 + text.length), 0);
+  return HEAD_BYTES + LONG_ID_BYTES + 48 + strings;
+}
+
+function decodeInode(view: DataView, bytes: Uint8Array, kind: InodeKind): Inode {
+  const flags = view.getUint32(4, true);
+  const reader = new Reader(view, bytes, 32);
+  const mtime = reader.time();
+  const id = reader.raw(flags & FLAG.longId ? LONG_ID_BYTES : SHORT_ID_BYTES) as InodeId;
+  const atime = flags & FLAG.atime ? reader.time() : mtime;
+  const ctime = flags & FLAG.ctime ? reader.time() : mtime;
+  const inode: { -readonly [Field in keyof Inode]: Inode[Field] } = {
+    kind,
+    id,
+    mode: view.getUint16(2, true),
+    uid: view.getUint32(8, true),
+    gid: view.getUint32(12, true),
+    size: view.getFloat64(16, true),
+    atime,
+    mtime,
+    ctime,
+    version: view.getUint32(24, true),
+    generation: view.getUint32(28, true),
+  };
+  if (flags & FLAG.bornAt) inode.bornAt = reader.float();
+  if (flags & FLAG.listedAt) inode.listedAt = reader.float();
+  if (flags & FLAG.hexFingerprint) inode.fingerprint = reader.hex(16) as Fingerprint;
+  if (flags & FLAG.fingerprint) inode.fingerprint = reader.string() as Fingerprint;
+  if (flags & FLAG.origin) inode.origin = readOrigin(reader);
+  if (flags & FLAG.mount) inode.mount = reader.string() as MountId;
+  if (flags & FLAG.target) inode.target = reader.string();
+  if (flags & FLAG.xattrs) inode.xattrs = readXattrs(reader);
+  if (flags & FLAG.closing) inode.closing = readClosing(reader);
+  return inode;
+}
+
+function readOrigin(reader: Reader): Origin {
+  const mount = reader.string() as MountId;
+  return { mount, key: reader.string() as StoreKey };
+}
+
+function readXattrs(reader: Reader): Record<string, string> {
+  const count = reader.float();
+  const pairs = Array.from({ length: count }, () => [reader.string(), reader.string()] as const);
+  return Object.fromEntries(pairs);
+}
+
+function readClosing(reader: Reader): Closing {
+  const token = reader.string();
+  return { token, until: reader.float() };
+}
+
+/** Strings are byte strings: a u32 length, then a byte per char. */
+class Writer {
+  readonly #bytes: Uint8Array;
+  readonly view: DataView;
+  at = 0;
+
+  constructor(size: number) {
+    this.#bytes = new Uint8Array(size);
+    this.view = new DataView(this.#bytes.buffer);
+  }
+
+  time(nanos: Nanos): void {
+    const seconds = nanos / 1_000_000_000n - (nanos % 1_000_000_000n < 0n ? 1n : 0n);
+    this.view.setBigInt64(this.at, (seconds << 30n) | (nanos - seconds * 1_000_000_000n), true);
+    this.at += 8;
+  }
+
+  float(value: number): this {
+    this.view.setFloat64(this.at, value, true);
+    this.at += 8;
+    return this;
+  }
+
+  raw(text: string): this {
+    for (let i = 0; i < text.length; i++) this.#bytes[this.at + i] = text.charCodeAt(i);
+    this.at += text.length;
+    return this;
+  }
+
+  string(text: string): this {
+    this.view.setUint32(this.at, text.length, true);
+    this.at += 4;
+    return this.raw(text);
+  }
+
+  hex(digits: string): void {
+    for (let i = 0; i < digits.length; i += 2) this.#bytes[this.at++] = Number.parseInt(digits.slice(i, i + 2), 16);
+  }
+
+  bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.at);
+  }
+}
+
+class Reader {
+  readonly #view: DataView;
+  readonly #bytes: Uint8Array;
+  #at: number;
+
+  constructor(view: DataView, bytes: Uint8Array, at: number) {
+    this.#view = view;
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+
+  time(): Nanos {
+    const packed = this.#view.getBigInt64(this.#at, true);
+    this.#at += 8;
+    return (packed >> 30n) * 1_000_000_000n + (packed & 0x3fffffffn);
+  }
+
+  float(): number {
+    this.#at += 8;
+    return this.#view.getFloat64(this.#at - 8, true);
+  }
+
+  raw(length: number): string {
+    let text = '';
+    for (let i = 0; i < length; i++) text += String.fromCharCode(this.#bytes[this.#at + i] ?? 0);
+    this.#at += length;
+    return text;
+  }
+
+  string(): string {
+    const length = this.#view.getUint32(this.#at, true);
+    this.#at += 4;
+    return this.raw(length);
+  }
+
+  hex(count: number): string {
+    let digits = '';
+    for (let i = 0; i < count; i++) digits += (this.#bytes[this.#at++] ?? 0).toString(16).padStart(2, '0');
+    return digits;
+  }
+}
