@@ -1,0 +1,47 @@
+import type { Inode } from '#shared/model/inode.ts';
+import type { Path } from '#shared/model/names.ts';
+import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
+import type { ByteRange } from '#shared/ports/under-store.ts';
+import type { AgentInfo } from './agent.ts';
+
+/** How far a load has come. Counted in files that are wholly cached, and their bytes. */
+export interface LoadProgress {
+  readonly filesFound: number;
+  readonly filesLoaded: number;
+  readonly bytesFound: number;
+  readonly bytesLoaded: number;
+  readonly filesFailed: number;
+}
+
+export interface LoadFailure {
+  readonly path: Path;
+  readonly kind: string;
+  readonly message: string;
+}
+
+/** The bytes of files, by way of the cache of whoever serves the API. */
+export interface Content {
+  /** The range of this very version, as it arrives; opened with the first piece, released with the last or with `return()`. */
+  read(found: Found, range: ByteRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Caches a file, or every file below a directory; a file that fails does not stop the others. */
+  load(actor: Actor, path: Path, signal: AbortSignal): AsyncIterable<LoadProgress | LoadFailure>;
+  /** Drops what is cached of a file, or of every file below a directory. */
+  free(actor: Actor, path: Path): Promise<{ readonly files: number; readonly bytes: number }>;
+  cachedBytes(inode: Inode): number;
+}
+
+export interface ApiDeps {
+  readonly namespace: Namespace;
+  readonly content: Content;
+  /** Who the holder of the token acts as. */
+  readonly owner: Actor;
+  /** 32 bytes or more of chance, as text. */
+  readonly token: string;
+  /** Only reachable from this machine: requests without a token are served as `nobody`. */
+  readonly loopback: boolean;
+  /** For failures that no fault kind stands for. */
+  log(line: string): void;
+  info(): Promise<AgentInfo>;
+  /** Begins to stop the agent; answers at once. */
+  stop(): void;
+}

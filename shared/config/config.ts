@@ -1,0 +1,70 @@
+import { LeatError } from '../model/faults.ts';
+import { parseBoolean, parseBytes, parseDuration, parseNumber } from './parse.ts';
+import { PROPERTIES } from './properties.ts';
+
+type PropertyName = keyof typeof PROPERTIES;
+type Typed = { bytes: number; duration: number; number: number; boolean: boolean; text: string };
+/** A value for every property: bytes and counts as numbers, durations in milliseconds. */
+export type Config = { readonly [Name in PropertyName]: Typed[(typeof PROPERTIES)[Name]['type']] };
+
+const PARSERS = {
+  bytes: parseBytes,
+  duration: parseDuration,
+  number: parseNumber,
+  boolean: parseBoolean,
+  text: (text: string) => text,
+};
+
+/** Where values come from, the strongest last: the defaults, `LEAT_…` variables, `--set`. */
+export interface ConfigSources {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** `name=value` each. */
+  readonly set: readonly string[];
+}
+
+/** Values for all properties, or `invalid` with a message that names the property and where its value came from. */
+export function readConfig({ env, set }: ConfigSources): Config {
+  const given = new Map(set.map(splitSetting));
+  for (const name of given.keys()) {
+    if (!Object.hasOwn(PROPERTIES, name)) throw new LeatError('invalid', `--set ${name}: there is no such property; ${known()}`);
+  }
+  const names = Object.keys(PROPERTIES) as PropertyName[];
+  return Object.fromEntries(
+    names.map((name) => {
+      const variable = variableOf(name);
+      const { type, default: standard } = PROPERTIES[name];
+      const [source, text] = given.has(name)
+        ? [`--set ${name}`, given.get(name) ?? '']
+        : env[variable] === undefined
+          ? [name, standard]
+          : [variable, env[variable]];
+      return [name, parsedFrom(source, () => PARSERS[type](text))];
+    }),
+  ) as Config;
+}
+
+/** `cache.size` is `LEAT_CACHE_SIZE` in the environment. */
+export function variableOf(name: string): string {
+  return `LEAT_${name.replaceAll(/[.-]/g, '_').toUpperCase()}`;
+}
+
+/** `name=value`; the value may hold more equals signs. */
+export function splitSetting(setting: string): [name: string, value: string] {
+  const equals = setting.indexOf('=');
+  if (equals < 1) throw new LeatError('invalid', `'${setting}': write name=value`);
+  return [setting.slice(0, equals), setting.slice(equals + 1)];
+}
+
+function parsedFrom<Value>(source: string, parse: () => Value): Value {
+  try {
+    return parse();
+  } catch (error) {
+    throw new LeatError('invalid', `${source}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function known(): string {
+  return `there are ${Object.keys(PROPERTIES).join(', ')}`;
+}
