@@ -1,6 +1,17 @@
 import { LeatError } from './faults.ts';
 import type { InodeId } from './ids.ts';
-import type { Closing, Fingerprint, Inode, InodeKind, MountId, Nanos, Origin, RecordRow, Row, StoreKey } from './inode.ts';
+import type {
+  Closing,
+  Fingerprint,
+  Inode,
+  InodeKind,
+  MountId,
+  Nanos,
+  Origin,
+  RecordRow,
+  Row,
+  StoreKey,
+} from './inode.ts';
 
 /**
  * One row as bytes, little-endian. A row of version N is read by N+1: the head never moves, new optional fields get new flag
@@ -118,7 +129,10 @@ function kindOf(view: DataView): Row['kind'] {
   const version = view.byteLength > 1 ? view.getUint8(0) : 0;
   const kind = KINDS[version === CODEC_VERSION ? view.getUint8(1) : -1];
   if (kind) return kind;
-  throw new LeatError('corrupt', `a row of version ${version} cannot be read: use the Leat that wrote it, or a newer one`);
+  throw new LeatError(
+    'corrupt',
+    `a row of version ${version} cannot be read: use the Leat that wrote it, or a newer one`,
+  );
 }
 
 function encodeRecord(row: RecordRow): Uint8Array {
@@ -184,7 +198,14 @@ function flagsOf(inode: Inode): number {
 }
 
 function sizeBound(inode: Inode): number {
-  const texts = [inode.fingerprint, inode.origin?.mount, inode.origin?.key, inode.mount, inode.target, inode.closing?.token];
+  const texts = [
+    inode.fingerprint,
+    inode.origin?.mount,
+    inode.origin?.key,
+    inode.mount,
+    inode.target,
+    inode.closing?.token,
+  ];
   const xattrs = Object.entries(inode.xattrs ?? {}).flat();
   const strings = [...texts, ...xattrs].reduce((sum, text) => sum + (text === undefined ? 0 : 4 + text.length), 0);
   return HEAD_BYTES + LONG_ID_BYTES + 48 + strings;
