@@ -9,8 +9,8 @@ export interface AgentInfo {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   /** Where the namespace is mounted on this machine; absent when it is not, and `fuseMissing` says why. */
-  readonly at?: string;
-  readonly fuseMissing?: string;
+  readonly at?: string | undefined;
+  readonly fuseMissing?: string | undefined;
   readonly data: string;
   readonly metastore: string;
   readonly mounts: readonly MountInfo[];

@@ -1,13 +1,13 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { inodeNumber } from '#shared/model/ids.ts';
-import { LeatError, toLeatError } from '#shared/model/faults.ts';
+import { toLeatError } from '#shared/model/faults.ts';
 import { type Path, toText } from '#shared/model/names.ts';
 import type { Actor, Found } from '#shared/namespace/namespace.ts';
 import type { ApiDeps, Content, LoadFailure, LoadProgress } from './deps.ts';
 import { changedInfo } from './file-info.ts';
 import { type ApiEnv, ownerOnly } from './guard.ts';
-import { rangeOf } from './range.ts';
+import { openBytes } from './opened.ts';
 import { PathText, body, query } from './validated.ts';
 
 const FILE_MODE = 0o644;
@@ -20,25 +20,28 @@ const At = z.object({ path: PathText });
 const PutQuery = At.extend({ mode: OctalMode.optional() });
 
 /** The bytes of files. */
-export function contentApi({ namespace, content }: ApiDeps) {
+export function contentApi(deps: ApiDeps) {
+  const { namespace, content } = deps;
   return (
     new Hono<ApiEnv>()
       /** The bytes, or the part that a Range header asks for (206; 416 behind the end). The ETag changes with the content. Errors: notFound, isDirectory, denied, changed, unavailable. */
       .get('/', query(At), async (c) => {
         const { path } = c.req.valid('query');
-        const found = readable(c.var.actor, await namespace.stat(c.var.actor, path, { follow: true }));
+        const wanted = { path, range: c.req.header('range'), signal: c.req.raw.signal };
+        const { found, range, bytes } = await openBytes(deps, c.var.actor, wanted);
         const { size } = found.inode;
-        const range = rangeOf(c.req.header('range'), size);
-        const headers = { 'accept-ranges': 'bytes', 'content-type': 'application/octet-stream', etag: etagOf(found) };
         if (range === 'unsatisfiable') {
           const message = `${toText(path)} has ${size} bytes; the range lies behind its end`;
           return c.json({ kind: 'invalid', message }, 416, { 'content-range': `bytes */${size}` });
         }
-        const part = range ?? { offset: 0, length: size };
-        return c.body(ReadableStream.from(content.read(found, part, c.req.raw.signal)), range ? 206 : 200, {
-          ...headers,
-          'content-length': String(part.length),
-          ...(range && { 'content-range': `bytes ${part.offset}-${part.offset + part.length - 1}/${size}` }),
+        // Hono answers HEAD by this very handler and drops the body without cancelling it.
+        if (c.req.method === 'HEAD') await bytes.cancel();
+        return c.body(c.req.method === 'HEAD' ? null : bytes, range ? 206 : 200, {
+          'accept-ranges': 'bytes',
+          'content-type': 'application/octet-stream',
+          'content-length': String(range?.length ?? size),
+          etag: etagOf(found),
+          ...(range && { 'content-range': `bytes ${range.offset}-${range.offset + range.length - 1}/${size}` }),
         });
       })
       /** Replaces or makes a whole file with the body; `mode` in octal digits. It shows when all is in the store. Errors: notFound (of the parent), readOnly, isDirectory, noSpace. */
@@ -66,16 +69,6 @@ export function contentApi({ namespace, content }: ApiDeps) {
         c.json(await content.free(c.var.actor, c.req.valid('json').path)),
       )
   );
-}
-
-function readable(actor: Actor, found: Found): Found {
-  const { path, inode } = found;
-  if (inode.kind === 'directory') throw new LeatError('isDirectory', `${toText(path)} is a directory; list it instead`);
-  const shift = inode.uid === actor.uid ? 6 : [actor.gid, ...actor.groups].includes(inode.gid) ? 3 : 0;
-  if (actor.uid !== 0 && ((inode.mode >> shift) & 4) === 0) {
-    throw new LeatError('denied', `${toText(path)}: its permissions do not let uid ${actor.uid} read it`);
-  }
-  return found;
 }
 
 function etagOf({ inode }: Found): string {

@@ -25,15 +25,15 @@ export interface FileInfo {
   /** Counts the contents that this file has had. */
   generation: number;
   /** Of a file: how many of its bytes are cached on this node. */
-  cachedBytes?: number;
+  cachedBytes?: number | undefined;
   /** Of a symlink. */
-  target?: string;
+  target?: string | undefined;
   /** The store's own word for this version of the object. */
-  fingerprint?: string;
+  fingerprint?: string | undefined;
   /** The key in the store, relative to the mount. */
-  storeKey?: string;
+  storeKey?: string | undefined;
   /** Extended attributes by name; values are text in the same manner. */
-  xattrs?: Record<string, string>;
+  xattrs?: Record<string, string> | undefined;
 }
 
 export function fileInfo(content: Content, { path, inode, origin }: Found): FileInfo {

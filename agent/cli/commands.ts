@@ -1,0 +1,35 @@
+import type { Command } from './command.ts';
+import { down } from './down.ts';
+import { fsCat } from './fs-cat.ts';
+import { fsCp } from './fs-cp.ts';
+import { fsFree } from './fs-free.ts';
+import { fsLoad } from './fs-load.ts';
+import { fsLs } from './fs-ls.ts';
+import { fsMkdir } from './fs-mkdir.ts';
+import { fsMv } from './fs-mv.ts';
+import { fsRm } from './fs-rm.ts';
+import { fsStat } from './fs-stat.ts';
+import { info } from './info.ts';
+import { mount } from './mount.ts';
+import { mounts } from './mounts.ts';
+import { unmount } from './unmount.ts';
+import { up } from './up.ts';
+
+/** Every command, in the order in which `leat help` lists them. */
+export const commands: readonly Command[] = [
+  up,
+  down,
+  info,
+  mount,
+  unmount,
+  mounts,
+  fsLs,
+  fsStat,
+  fsCat,
+  fsCp,
+  fsMkdir,
+  fsMv,
+  fsRm,
+  fsLoad,
+  fsFree,
+];

@@ -1,0 +1,52 @@
+import type { FileInfo } from '#functions/api/file-info.ts';
+import { command } from './command.ts';
+import { humanBytes, modeText, timeText } from './format.ts';
+import { leatPath } from './location.ts';
+
+const HELP = `
+Shows everything that is known of files, directories and symlinks (not what a symlink points to).
+
+JSON, a line per path: as \`leat fs ls --json\`, with xattrs, and storeKey: its key in the store, relative to the mount.
+
+Errors: no such path, not permitted, the store does not answer.
+
+  leat fs stat /data/train.bin
+`;
+
+export const fsStat = command({
+  name: 'fs stat',
+  usage: 'PATH…',
+  takes: [1, 1000],
+  summary: 'show all attributes of files',
+  help: HELP,
+  options: {},
+  async run({ positionals, agent, print }) {
+    const client = agent();
+    for (const path of positionals.map(leatPath)) {
+      const info: FileInfo = await (await client.files.$get({ query: { path } })).json();
+      print(statText(info), info);
+    }
+  },
+});
+
+function statText(info: FileInfo): string {
+  const lines: [string, string | undefined][] = [
+    ['path', info.path],
+    ['kind', info.kind],
+    ['size', info.kind === 'file' ? `${info.size} bytes (${humanBytes(info.size)})` : undefined],
+    [
+      'cached',
+      info.cachedBytes === undefined ? undefined : `${info.cachedBytes} bytes (${humanBytes(info.cachedBytes)})`,
+    ],
+    ['mode', `${modeText(info.kind, info.mode)} (${info.mode.toString(8).padStart(4, '0')})`],
+    ['owner', `${info.uid}:${info.gid}`],
+    ['modified', `${timeText(info.mtimeNs)} UTC`],
+    ['changed', `${timeText(info.ctimeNs)} UTC`],
+    ['inode', `${info.inode}, generation ${info.generation}`],
+    ['target', info.target],
+    ['store key', info.storeKey],
+    ['fingerprint', info.fingerprint],
+    ...Object.entries(info.xattrs ?? {}).map(([name, value]): [string, string] => [name, JSON.stringify(value)]),
+  ];
+  return lines.map(([name, value]) => (value === undefined ? '' : `${name.padEnd(12)}${value}\n`)).join('');
+}

@@ -1,0 +1,26 @@
+import { command } from './command.ts';
+import { leatPath } from './location.ts';
+
+const HELP = `
+Detaches a store from its directory. What the store holds stays as it is.
+
+JSON: {"unmounted": PATH}.
+
+Errors: no mount point there, busy (the store is still owed changes: see \`leat info\`).
+
+  leat unmount /data
+`;
+
+export const unmount = command({
+  name: 'unmount',
+  usage: 'PATH',
+  takes: [1, 1],
+  summary: 'detach a store',
+  help: HELP,
+  options: {},
+  async run({ positionals: [word = ''], agent, print }) {
+    const path = leatPath(word);
+    await agent().mounts.$delete({ query: { path } });
+    print('', { unmounted: path });
+  },
+});

@@ -1,0 +1,35 @@
+#!/usr/bin/env node
+// Plain JavaScript that any Node can read: an older one must say one line, not fail on syntax or types.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const NODE_MIN = 24;
+
+if (Number(process.versions.node.split('.')[0]) >= NODE_MIN) {
+  await import('./cli/main.ts');
+} else {
+  // The source tree brings its own Node as a dev dependency; through npm it comes first in the PATH anyway.
+  const own = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
+  if (existsSync(own)) runWith(own);
+  else refuse();
+}
+
+/** @param {string} node */
+function runWith(node) {
+  const child = spawn(node, process.argv.slice(1), { stdio: 'inherit' });
+  // Ctrl-C reaches both by way of the terminal; what is sent to this process alone is handed on.
+  process.on('SIGINT', () => {});
+  for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => {
+    process.exitCode = code ?? 1;
+    if (signal) process.kill(process.pid, signal);
+  });
+}
+
+function refuse() {
+  process.stderr.write(
+    `leat needs Node ${NODE_MIN} or newer; this is v${process.versions.node}. Run it through npm (\`npm start\`), which brings one.\n`,
+  );
+  process.exitCode = 1;
+}
