@@ -1,5 +1,7 @@
 import type { InodeId } from '#shared/model/ids.ts';
+import type { Clock } from '#shared/ports/clock.ts';
 import type { ByteRange, Sink } from '#shared/ports/under-store.ts';
+import { DiskCache } from './disk-cache.ts';
 
 /** Bytes are immutable under their key: another content of the same file has another generation. */
 export interface CacheKey {
@@ -32,8 +34,31 @@ export interface DataCache {
   open(key: CacheKey, size: number, fetch: Fetch): CachedFile;
   /** Bytes of this content that are here now. */
   cachedBytes(key: CacheKey): number;
+  /** A reader got at a sealed content without us (`openSealed`): it counts as a use. */
+  touched(key: CacheKey): void;
   /** Drops a content, at once or when its last user closes it. */
   drop(key: CacheKey): void;
   usage(): CacheUsage;
   close(): Promise<void>;
+}
+
+export interface DataCacheOptions {
+  /** The directory of the cached files, which is the cache's own. */
+  readonly dir: string;
+  /** Of the bytes on the disk, always. */
+  readonly capacityBytes: number;
+  readonly filesMax: number;
+  /** Of the buffers that connections to stores hold on our behalf. */
+  readonly memoryBytes: number;
+  /** Of the metastore whose inode ids name the files; files of another one are thrown away. */
+  readonly identity: string;
+  readonly clock: Clock;
+  /** A sealed content is gone; who has it open keeps reading it. */
+  readonly onEvicted: (key: CacheKey) => void;
+  readonly log: (message: string) => void;
+}
+
+/** Serves reads at once; what earlier processes have left is looked through behind. */
+export function dataCache(options: DataCacheOptions): DataCache {
+  return new DiskCache(options);
 }
