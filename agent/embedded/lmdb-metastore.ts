@@ -105,8 +105,8 @@ function rowTable(db: RootDatabase<Buffer, Key>): RowTable {
   const bytesOf = (key: RowKey) => rowKeyBytes(key.directory, key.name);
   return {
     get(key) {
-      const bytes = db.getBinaryFast(bytesOf(key));
-      return bytes && decodeRow(bytes.subarray(0, db.lastSize)); // the buffer is reused, and longer than the row
+      const bytes = db.getBinary(bytesOf(key));
+      return bytes && decodeRow(bytes);
     },
     put(key, row: Row) {
       const bytes = encodeRow(row);

@@ -1,0 +1,164 @@
+import { LeatError } from '../model/faults.ts';
+import type { Inode, Nanos } from '../model/inode.ts';
+import { type Path, toText } from '../model/names.ts';
+import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, mayAccess, WRITE } from './access.ts';
+import { commit, type Context, nanosOf, type Place, putRow, retried } from './context.ts';
+import { storedAttributes } from './intent-acts.ts';
+import type { Actor, AttributePatch, Expectation } from './namespace.ts';
+import { expectSame } from './remove.ts';
+import { resolveOne } from './resolve.ts';
+
+export const XATTR_NAME_BYTES_MAX = 255;
+export const XATTR_VALUE_BYTES_MAX = 64 * 1024;
+export const XATTRS_BYTES_MAX = 128 * 1024;
+const SET_ID_BITS = 0o6000;
+const SETGID = 0o2000;
+
+export async function setAttributes(
+  context: Context,
+  actor: Actor,
+  path: Path,
+  input: AttributePatch & { readonly expect?: Expectation },
+): Promise<Inode> {
+  const { expect = {}, ...patch } = input;
+  return changeRow(context, actor, path, (place) => {
+    expectSame(place, expect);
+    demandAllowed(actor, place, patch);
+    const now = nanosOf(context.clock());
+    const time = (value: Nanos | 'now' | undefined, old: Nanos) => (value === 'now' ? now : (value ?? old));
+    return {
+      ...(patch.uid !== undefined && { uid: patch.uid }),
+      ...(patch.gid !== undefined && { gid: patch.gid }),
+      mode: modeAfter(actor, place.inode, patch),
+      atime: time(patch.atime, place.inode.atime),
+      mtime: time(patch.mtime, place.inode.mtime),
+      ctime: now,
+    };
+  });
+}
+
+/** Chown takes the set-id bits away from a file; chmod keeps setgid only for members of the group. */
+function modeAfter(actor: Actor, inode: Inode, { mode, uid, gid }: AttributePatch): number {
+  if (mode !== undefined) {
+    const mayKeep = actor.checked || isSuperuser(actor) || isInGroup(actor, gid ?? inode.gid);
+    return mode & (mayKeep ? 0o7777 : 0o7777 & ~SETGID);
+  }
+  const isChown = uid !== undefined || gid !== undefined;
+  return isChown && inode.kind === 'file' && inode.mode & 0o111 ? inode.mode & ~SET_ID_BITS : inode.mode;
+}
+
+function demandAllowed(actor: Actor, place: Place, patch: AttributePatch): void {
+  if (actor.checked || isSuperuser(actor)) return;
+  const { inode } = place;
+  if (patch.mode !== undefined) demandOwner(actor, place);
+  if (patch.uid !== undefined && patch.uid !== inode.uid) {
+    throw new LeatError('notPermitted', `${toText(place.path)}: only root gives a file to another user`);
+  }
+  if (patch.gid !== undefined && patch.gid !== inode.gid) {
+    demandOwner(actor, place);
+    if (!isInGroup(actor, patch.gid))
+      throw new LeatError('notPermitted', `${toText(place.path)}: user ${actor.uid} is not in group ${patch.gid}`);
+  }
+  const times = [patch.atime, patch.mtime].filter((time) => time !== undefined);
+  if (times.length === 0 || actor.uid === inode.uid) return;
+  if (times.every((time) => time === 'now')) {
+    if (!mayAccess(actor, inode, WRITE)) demandOwner(actor, place);
+  } else demandOwner(actor, place);
+}
+
+export async function setXattr(
+  context: Context,
+  actor: Actor,
+  path: Path,
+  { name, value, mode }: { readonly name: string; readonly value: string; readonly mode: 'set' | 'create' | 'replace' },
+): Promise<Inode> {
+  demandXattrName(actor, path, name);
+  if (value.length > XATTR_VALUE_BYTES_MAX) {
+    throw new LeatError(
+      'tooLarge',
+      `${toText(path)}: a value of ${name} of ${value.length} bytes, over ${XATTR_VALUE_BYTES_MAX}`,
+    );
+  }
+  return changeRow(context, actor, path, (place) => {
+    demandAccess(actor, place, WRITE);
+    const old = place.inode.xattrs ?? {};
+    const has = Object.hasOwn(old, name);
+    if (mode === 'create' && has) throw new LeatError('exists', `${toText(path)}: attribute ${name} exists`);
+    if (mode === 'replace' && !has) throw noAttribute(path, name);
+    const xattrs = { ...old, [name]: value };
+    const bytes = Object.entries(xattrs).reduce((sum, [key, text]) => sum + key.length + text.length, 0);
+    if (bytes > XATTRS_BYTES_MAX)
+      throw new LeatError(
+        'noSpace',
+        `${toText(path)}: extended attributes of ${bytes} bytes, over ${XATTRS_BYTES_MAX}`,
+      );
+    return { xattrs, ctime: nanosOf(context.clock()) };
+  });
+}
+
+export async function removeXattr(context: Context, actor: Actor, path: Path, name: string): Promise<Inode> {
+  demandXattrName(actor, path, name);
+  return changeRow(context, actor, path, (place) => {
+    demandAccess(actor, place, WRITE);
+    const { [name]: gone, ...xattrs } = place.inode.xattrs ?? {};
+    if (gone === undefined) throw noAttribute(path, name);
+    return { xattrs, ctime: nanosOf(context.clock()) };
+  });
+}
+
+const noAttribute = (path: Path, name: string) =>
+  new LeatError('noAttribute', `${toText(path)}: has no attribute ${name}`);
+
+function demandXattrName(actor: Actor, path: Path, name: string): void {
+  const isKnown = name.startsWith('user.') || name.startsWith('trusted.');
+  if (!isKnown)
+    throw new LeatError(
+      'unsupported',
+      `${toText(path)}: attributes are kept in user.* and trusted.*, not ${toText(name)}`,
+    );
+  if (name.length > XATTR_NAME_BYTES_MAX)
+    throw new LeatError(
+      'nameTooLong',
+      `${toText(path)}: an attribute's name has at most ${XATTR_NAME_BYTES_MAX} bytes`,
+    );
+  if (name.startsWith('trusted.') && !isSuperuser(actor))
+    throw new LeatError('notPermitted', `${toText(path)}: only root sets trusted.*`);
+}
+
+async function changeRow(
+  context: Context,
+  actor: Actor,
+  path: Path,
+  decide: (place: Place) => Partial<Inode>,
+): Promise<Inode> {
+  return retried(context, path, async () => {
+    const place = await resolveOne(context, actor, path);
+    demandWritable(context, place);
+    if (place.inode.closing) return undefined;
+    const change = putRow(place.key, place.inode, decide(place));
+    const promised = attributesOwed(
+      context,
+      place,
+      change.act === 'put' && change.row.kind !== 'record' ? change.row : place.inode,
+    );
+    const { committed } = await commit(context, actor, promised ? [change, promised.change] : [change]);
+    if (!committed) return undefined;
+    promised?.accept();
+    return change.act === 'put' && change.row.kind !== 'record' ? change.row : undefined;
+  });
+}
+
+/** The store learns what it can keep: mode, owner and time; xattrs stay here. */
+function attributesOwed(context: Context, { origin, inode, key }: Place, after: Inode) {
+  if (!origin || origin.key === '' || inode.kind === 'symlink') return undefined;
+  const isSame =
+    inode.mode === after.mode && inode.uid === after.uid && inode.gid === after.gid && inode.mtime === after.mtime;
+  if (isSame) return undefined;
+  const { mode, uid, gid, mtime } = after;
+  return context.intents.promise({
+    act: 'setAttributes',
+    ...origin,
+    attributes: storedAttributes({ mode, uid, gid, mtime }),
+    row: key,
+  });
+}

@@ -1,0 +1,139 @@
+import { LeatError } from '../model/faults.ts';
+import { ABOVE_ROOT } from '../model/ids.ts';
+import type { Inode } from '../model/inode.ts';
+import { baseName, joinPath, type Name, namesOf, type Path, parentOf, ROOT_PATH, toText } from '../model/names.ts';
+import type { RowKey } from '../ports/metastore.ts';
+import { demandAccess, SEARCH } from './access.ts';
+import { type Context, inodeAt, keyIn, LEASE_MS, originOf, type Place } from './context.ts';
+import { findInStore, isDueForLookup } from './listing.ts';
+import type { Actor } from './namespace.ts';
+
+const SYMLINKS_MAX = 40;
+const CLOSING_WAIT_MS = 5;
+
+export interface ResolveOptions {
+  /** Go through a symlink at the end. */
+  readonly follow?: boolean;
+}
+
+/** Every row from the root to the path, the path's own last. */
+export async function resolve(
+  context: Context,
+  actor: Actor,
+  path: Path,
+  options: ResolveOptions = {},
+): Promise<Place[]> {
+  let links = 0;
+  let todo = namesOf(path);
+  let chain = [await rootPlace(context)];
+  for (let name = todo.shift(); name !== undefined; name = todo.shift()) {
+    if (name === '..') {
+      chain = chain.length > 1 ? chain.slice(0, -1) : chain;
+      continue;
+    }
+    const directory = last(chain);
+    const place = await child(context, actor, directory, name);
+    if (!place) throw new LeatError('notFound', `${toText(joinPath(directory.path, name))}: no such file or directory`);
+    const isPassed = place.inode.kind === 'symlink' && (todo.length > 0 || options.follow === true);
+    if (!isPassed) {
+      chain.push(place);
+      continue;
+    }
+    if (++links > SYMLINKS_MAX)
+      throw new LeatError('tooManyLinks', `${toText(path)}: more than ${SYMLINKS_MAX} symlinks on the way`);
+    const target = place.inode.target ?? '';
+    todo = [...target.split('/').filter((part) => part !== '' && part !== '.'), ...todo] as Name[];
+    if (target.startsWith('/')) chain = chain.slice(0, 1);
+  }
+  return chain;
+}
+
+export async function resolveOne(
+  context: Context,
+  actor: Actor,
+  path: Path,
+  options: ResolveOptions = {},
+): Promise<Place> {
+  return last(await resolve(context, actor, path, options));
+}
+
+export interface Target {
+  /** From the root to the directory that the last name is in. */
+  readonly chain: readonly Place[];
+  readonly directory: Place;
+  readonly name: Name;
+  readonly path: Path;
+}
+
+/** The directory of a path whose last name may be missing. The root has none, and answers `busy`. */
+export async function resolveTarget(context: Context, actor: Actor, path: Path): Promise<Target> {
+  if (path === ROOT_PATH) throw new LeatError('busy', '/: the root can be neither made, moved nor removed');
+  const chain = await resolve(context, actor, parentOf(path), { follow: true });
+  const directory = last(chain);
+  demandDirectory(directory);
+  return { chain, directory, name: baseName(path), path };
+}
+
+export function demandDirectory(place: Place): void {
+  if (place.inode.kind !== 'directory') throw new LeatError('notDirectory', `${toText(place.path)}: not a directory`);
+}
+
+export async function rootPlace(context: Context): Promise<Place> {
+  const key = { directory: ABOVE_ROOT, name: '' as Name };
+  const inode = await inodeAt(context, key);
+  if (!inode) throw new LeatError('corrupt', '/: the namespace has no root row; start the agent once to make it');
+  return { key, inode, path: ROOT_PATH, ...(inode.origin && { origin: inode.origin }) };
+}
+
+/** One entry of a directory, from its row or, where the directory has not been listed, from its store. */
+export async function child(context: Context, actor: Actor, directory: Place, name: Name): Promise<Place | undefined> {
+  demandDirectory(directory);
+  demandAccess(actor, directory, SEARCH);
+  const key = keyIn(directory, name);
+  let inode = await inodeAt(context, key);
+  if (
+    inode?.bornAt !== undefined &&
+    context.clock() - inode.bornAt < LEASE_MS &&
+    !(await confirmed(context, directory))
+  )
+    return undefined;
+  if (directory.origin && isDueForLookup(context, directory, inode))
+    inode = await findInStore(context, directory, name);
+  return inode && placeOf(directory, name, inode);
+}
+
+export function placeOf(directory: Place, name: Name, inode: Inode): Place {
+  const origin = originOf(inode, directory, name);
+  return { key: keyIn(directory, name), path: joinPath(directory.path, name), inode, ...(origin && { origin }) };
+}
+
+/**
+ * The second read of create and of everybody who meets a row younger than the lease: false when the directory is gone. While
+ * it is closing we wait for the outcome; a mark whose lease is over was left by a dead remover, and holds nobody.
+ */
+export async function confirmed(context: Context, directory: Place): Promise<boolean> {
+  for (let key = directory.key; ;) {
+    const now = await inodeAt(context, key);
+    if (now?.id !== directory.inode.id) {
+      const moved = context.movedTo.get(directory.inode.id);
+      if (!moved || moved === key) return false;
+      key = moved;
+      continue;
+    }
+    if (!now.closing) return true;
+    if (now.closing.until <= context.clock()) await reopen(context, key, now);
+    else await context.sleep(CLOSING_WAIT_MS);
+  }
+}
+
+export async function reopen(context: Context, key: RowKey, inode: Inode): Promise<void> {
+  const { closing: _, ...open } = inode;
+  const row = { ...open, version: inode.version + 1 };
+  await context.metastore.commit([{ act: 'put', key, when: { version: inode.version }, row }]);
+}
+
+function last(chain: readonly Place[]): Place {
+  const place = chain.at(-1);
+  if (!place) throw new Error('invariant: a resolved path has at least the root');
+  return place;
+}
