@@ -12,7 +12,7 @@ import { PAGE_BYTES, PageMap, pagesOf } from './page-map.ts';
 import type { Demand, PageRange } from './readahead.ts';
 import { planFetches } from './readahead.ts';
 import type { SealSync } from './seal-sync.ts';
-import { isSealed, partPath, sealedPath } from './sealed.ts';
+import { partPath, sealedPath } from './sealed.ts';
 import { contentName, sliceName } from './units.ts';
 
 /** Of one content at a time, on behalf of streams; what readers wait for is not held back. */
@@ -102,10 +102,13 @@ export class CachedContent {
     const { dir, index } = this.#deps;
     if (this.pages <= 1 && index.complete && !index.has(this.name)) return;
     try {
-      const path = sealedPath(dir, this.key);
-      if (isSealed(path, this.size)) this.#attachSealed(path);
-      else if (this.pages > 1) this.#attachPart();
-      else index.forget(this.name);
+      const found = LocalFile.find(dir, this.key, this.size);
+      if (!found) return this.#housing.forget();
+      this.#file = found.file;
+      this.#sealed = found.map === undefined;
+      if (found.map) this.#present.take(found.map);
+      if (found.map) this.#housing.adopt(found.map);
+      else index.adopt(this.name, wholeBlocks(this.size));
     } catch (error) {
       this.#failedToAttach(error);
     }
@@ -217,29 +220,15 @@ export class CachedContent {
     }
   }
 
-  #attachSealed(path: string): void {
-    this.#sealed = true;
-    this.#file = LocalFile.openSealed(path);
-    this.#deps.index.adopt(this.name, wholeBlocks(this.size));
-  }
-
   #failedToAttach(error: unknown): void {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'EMFILE' && code !== 'ENFILE') return this.failedLocally(error);
-    // The file is good; it is we who have no descriptor for it now.
-    this.#deps.trouble.report(error, sealedPath(this.#deps.dir, this.key));
-    this.#sealed = false;
-    this.#attached = false;
-  }
-
-  #attachPart(): void {
-    this.#deps.index.forget(this.name);
-    const path = partPath(this.#deps.dir, this.key);
-    const found = LocalFile.reopen(path, this.size);
-    if (!found) return this.#housing.forget();
-    this.#file = found.file;
-    this.#present.take(found.map);
-    this.#housing.adopt(this.#present);
+    const path = sealedPath(this.#deps.dir, this.key);
+    this.#deps.trouble.report(error, path);
+    // The file may be good, when it is we who have no descriptor for it now.
+    this.#attached = code !== 'EMFILE' && code !== 'ENFILE';
+    if (!this.#attached) return;
+    this.#deps.remover.remove(path, 0);
+    this.reset();
   }
 
   #createFile(): LocalFile {
@@ -283,13 +272,12 @@ export class CachedContent {
 
   /** Cleared in the map first: a process that is killed in between must not come back to find zeros. */
   #punch(slice: number): boolean {
-    const end = Math.min((slice + 1) * SLICE_PAGES, this.pages);
+    const pages = { first: slice * SLICE_PAGES, end: Math.min((slice + 1) * SLICE_PAGES, this.pages) };
     try {
-      for (let page = slice * SLICE_PAGES; page < end; page++) this.#present.delete(page);
+      for (let page = pages.first; page < pages.end; page++) this.#present.delete(page);
       this.#file?.writeMap(this.size, this.#present, true);
       this.#housing.evicted(slice);
-      const length = (end - slice * SLICE_PAGES) * PAGE_BYTES;
-      return this.#file?.punch(slice * SLICE_PAGES * PAGE_BYTES, length) ?? false;
+      return this.#file?.punch(pages, this.size) ?? false;
     } catch {
       return false;
     }
@@ -298,7 +286,7 @@ export class CachedContent {
   /** Frees the blocks of pages that were begun and given up. */
   #sweep(file: LocalFile): void {
     for (const page of this.#housing.litter(this.#present)) {
-      if (file.punch(page * PAGE_BYTES, PAGE_BYTES)) this.#housing.vacate(page);
+      if (file.punch({ first: page, end: page + 1 }, this.size)) this.#housing.vacate(page);
     }
   }
 

@@ -14,12 +14,14 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import type { CacheKey } from './data-cache.ts';
 import { punchHole, readWithoutWaiting } from './libc.ts';
 import type { PageMap } from './page-map.ts';
-import { PAGE_BYTES } from './page-map.ts';
+import { PAGE_BYTES, pagesOf } from './page-map.ts';
 import type { Trailer } from './part-trailer.ts';
 import { bitmapOffset, contentSize, decodeTrailer, encodeTrailer, HEADER_BYTES, partLength } from './part-trailer.ts';
-import { isStamp, UNSYNCED_STAMP } from './sealed.ts';
+import type { PageRange } from './readahead.ts';
+import { isSealed, isStamp, partPath, sealedPath, UNSYNCED_STAMP } from './sealed.ts';
 
 const PRIVATE = 0o600;
 const NEW_FILE = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
@@ -57,12 +59,14 @@ export class LocalFile {
     return file;
   }
 
-  static openSealed(path: string): LocalFile {
-    return new LocalFile(openSync(path, 'r'), path);
+  /** What the disk holds of a content: all of it, or a part with its page map. Undefined: nothing that can be trusted. */
+  static find(dir: string, key: CacheKey, size: number): { file: LocalFile; map?: PageMap } | undefined {
+    const path = sealedPath(dir, key);
+    if (isSealed(path, size)) return { file: new LocalFile(openSync(path, 'r'), path) };
+    return pagesOf(size) > 1 ? LocalFile.#reopen(partPath(dir, key), size) : undefined;
   }
 
-  /** Opens what an earlier user left partly filled, with its page map; undefined when it is not here or cannot be trusted. */
-  static reopen(path: string, size: number): { file: LocalFile; map: PageMap } | undefined {
+  static #reopen(path: string, size: number): { file: LocalFile; map: PageMap } | undefined {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (!stat || stat.size !== partLength(size)) return undefined;
     const file = new LocalFile(openSync(path, 'r+'), path);
@@ -76,7 +80,7 @@ export class LocalFile {
     }
     file.writeMap(size, trailer.map, true);
     // A process that was killed may have left bytes of pages that it had no time to enter in the map.
-    if (trailer.open) file.#punchMissing(trailer.map);
+    if (trailer.open) file.#punchMissing(trailer.map, size);
     return { file, map: trailer.map };
   }
 
@@ -105,8 +109,10 @@ export class LocalFile {
     this.write(map.bits.subarray(page >> 3, (page >> 3) + 1), bitmapOffset(size) + (page >> 3));
   }
 
-  punch(offset: number, length: number): boolean {
-    return punchHole(this.#fd, offset, length);
+  /** Frees the blocks of pages; the map, which lies in the range of the last one, stays. */
+  punch(pages: PageRange, size: number): boolean {
+    const offset = pages.first * PAGE_BYTES;
+    return punchHole(this.#fd, offset, Math.min(pages.end * PAGE_BYTES, bitmapOffset(size)) - offset);
   }
 
   /** The access time is now, so that `relatime` leaves it alone; a read would dirty the inode else. */
@@ -131,9 +137,12 @@ export class LocalFile {
     if (this.#reads === 0) closeSync(this.#fd);
   }
 
-  #punchMissing(map: PageMap): void {
-    for (let page = 0; page < map.pages; page++) {
-      if (!map.has(page)) this.punch(page * PAGE_BYTES, PAGE_BYTES);
+  #punchMissing(map: PageMap, size: number): void {
+    for (let first = map.nextMissing(0, map.pages); first < map.pages;) {
+      let end = first + 1;
+      while (end < map.pages && !map.has(end)) end++;
+      this.punch({ first, end }, size);
+      first = map.nextMissing(end, map.pages);
     }
   }
 

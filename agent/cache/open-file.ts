@@ -139,6 +139,8 @@ export class OpenFile implements CachedFile {
         done += bytes.length;
       };
       await this.#deps.fetch(range, sink, signal ?? NEVER);
+    } catch (error) {
+      throw signal?.aborted ? interrupted() : error;
     } finally {
       this.#deps.gate.leave();
     }
