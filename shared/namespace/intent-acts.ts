@@ -68,8 +68,10 @@ async function move(context: Context, store: UnderStore, intent: Intent & { act:
     return;
   }
   let entry: StoreEntry | undefined;
-  if (store.supports.move) await store.move(intent.key, intent.to);
-  else if (intent.kind === 'directory') await copyBelow(store, intent.key, intent.to);
+  if (store.supports.move) {
+    await store.move(intent.key, intent.to);
+    if (intent.kind !== 'directory') entry = await store.stat(intent.to); // a rename moves ctime, which fingerprints tell
+  } else if (intent.kind === 'directory') await copyBelow(store, intent.key, intent.to);
   else entry = await store.copy(intent.key, intent.to);
   await settleRow(context, intent, entry);
   if (!store.supports.move) await removeMoved(store, intent);
