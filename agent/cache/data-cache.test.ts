@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync, closeSync, readSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { sequentialId } from '#shared/model/ids.ts';
 import { LeatError } from '#shared/model/faults.ts';
 import { matches, patternedSource } from '../../test/support/patterned-source.ts';
@@ -276,9 +276,34 @@ describe('when a fetch fails', () => {
     file.close();
     expect(cache.usage().usedBytes).toBe(0);
   });
+
+  it('a store that goes on sending to nobody is stopped', async () => {
+    const file = start().open(key(1), MIB, async (_, sink) => {
+      sink(new Uint8Array(10));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      outcome = await Promise.resolve(new Uint8Array(10)).then(sink).then(String, String);
+    });
+    let outcome = '';
+    const controller = new AbortController();
+    const reading = file.read(new Uint8Array(10), 0, controller.signal);
+    setTimeout(() => controller.abort(), 1);
+    await expect(reading).rejects.toMatchObject({ kind: 'interrupted' });
+    file.close();
+    await vi.waitFor(() => expect(outcome).toContain('cancelled'));
+  });
 });
 
 describe('the limits', () => {
+  it('making room for one slice does not evict the other that the same request is to fill', async () => {
+    // Room for two pages and for what one slice takes besides, but not for two slices.
+    const capacityBytes = 2 * MIB + 12 * KIB;
+    const cache = start({ capacityBytes });
+    const read = { seed: 1, size: 100 * MIB, offset: 63 * MIB + 5, length: MIB };
+    for (let time = 0; time < 3; time++) expect(await readAt(cache, read)).toMatchObject({ right: true, count: MIB });
+    expect(diskBytes()).toBeLessThanOrEqual(capacityBytes);
+    expect(cache.usage().usedBytes).toBeLessThanOrEqual(capacityBytes);
+  });
+
   it('evicts the oldest and says which', async () => {
     const cache = start({ capacityBytes: 4 * MIB });
     for (let seed = 1; seed <= 8; seed++) await readAt(cache, { seed, size: MIB, offset: 0, length: 10 });

@@ -14,7 +14,7 @@ import { PAGE_BYTES } from './page-map.ts';
 import { SealSync } from './seal-sync.ts';
 import { isStamp, partPath, sealedPath } from './sealed.ts';
 import type { FoundFile } from './start-up.ts';
-import { claim, scan, sweep } from './start-up.ts';
+import { claim, scan, shards, sweep } from './start-up.ts';
 import { contentName, parseUnit } from './units.ts';
 
 /** What a request to a store may hold in memory: a receive buffer, and its share of TLS. */
@@ -213,13 +213,22 @@ export class DiskCache implements DataCache {
   }
 
   async #takeStock(): Promise<void> {
-    const { dir, log } = this.#options;
-    try {
+    const { dir } = this.#options;
+    const found = await this.#tolerating(dir, async () => {
       await sweep(dir);
-      await scan(dir, (file) => this.#see(file));
+      return shards(dir);
+    });
+    for (const shard of found ?? []) await this.#tolerating(shard, () => scan(shard, (file) => this.#see(file)));
+  }
+
+  /** One bad directory must not keep the cache from using the others. */
+  async #tolerating<T>(path: string, act: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await act();
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      log(`cache: not all of ${dir} can be looked through (${reason}); what was not seen is not counted`);
+      this.#options.log(`cache: ${path} cannot be looked through (${reason}); what lies there is not counted`);
+      return undefined;
     }
   }
 

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { setImmediate as breathe } from 'node:timers/promises';
+import { LeatError } from '#shared/model/faults.ts';
 import type { InodeId } from '#shared/model/ids.ts';
 import { LEAVING_PREFIX } from './file-remover.ts';
 import type { CacheKey } from './data-cache.ts';
@@ -23,6 +24,17 @@ export type FoundFile =
  * of sight at once, in so few steps that nobody has to wait, and removed later by `sweep`.
  */
 export function claim(dir: string, identity: string): void {
+  try {
+    takeOver(dir, identity);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new LeatError('unavailable', `${dir} cannot be used as a cache (${reason}); choose another --data`, {
+      cause: error,
+    });
+  }
+}
+
+function takeOver(dir: string, identity: string): void {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const path = `${dir}/${IDENTITY_FILE}`;
   if (readIdentity(path) === identity) return;
@@ -40,15 +52,17 @@ export async function sweep(dir: string): Promise<void> {
   }
 }
 
-/** Looks at every file of the cache once, a few at a time; `see` is called for each. */
-export async function scan(dir: string, see: (file: FoundFile) => void): Promise<void> {
+/** Looks at every file of one shard, a few at a time; `see` is called for each. */
+export async function scan(shard: string, see: (file: FoundFile) => void): Promise<void> {
   let count = 0;
-  for (const shard of (await readdir(dir)).filter(isShard)) {
-    for (const name of await readdir(`${dir}/${shard}`)) {
-      see(judge(`${dir}/${shard}/${name}`, name));
-      if (++count % FILES_AT_ONCE === 0) await breathe();
-    }
+  for (const name of await readdir(shard)) {
+    see(judge(`${shard}/${name}`, name));
+    if (++count % FILES_AT_ONCE === 0) await breathe();
   }
+}
+
+export async function shards(dir: string): Promise<string[]> {
+  return (await readdir(dir)).filter(isShard).map((shard) => `${dir}/${shard}`);
 }
 
 function judge(path: string, name: string): FoundFile {

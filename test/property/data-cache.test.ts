@@ -15,6 +15,9 @@ const MIB = 1024 * 1024;
 /** One page, a few, more than one slice; none of them a round number of pages. */
 const SIZES = [0, 1, 1000, MIB, MIB + 1, 5 * MIB + 17, 70 * MIB + 4097];
 
+/** Fractions of the largest that lie at the border of its two slices. */
+const BORDERS = [63 * MIB, 63.9 * MIB, 64 * MIB].map((offset) => offset / (SIZES.at(-1) ?? 1));
+
 const file = fc.nat(SIZES.length - 1);
 const step = fc.oneof(
   {
@@ -22,7 +25,7 @@ const step = fc.oneof(
     arbitrary: fc.record({
       act: fc.constant('read' as const),
       file,
-      at: fc.double({ min: 0, max: 1, noNaN: true }),
+      at: fc.oneof(fc.double({ min: 0, max: 1, noNaN: true }), fc.constantFrom(...BORDERS)),
       length: fc.constantFrom(1, 5000, 300_000, 2 * MIB),
     }),
   },
@@ -31,7 +34,7 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ act: fc.constantFrom('close' as const, 'drop' as const, 'cancel' as const), file }),
   },
-  { weight: 1, arbitrary: fc.record({ act: fc.constantFrom('wait' as const, 'restart' as const) }) },
+  { weight: 1, arbitrary: fc.record({ act: fc.constantFrom('wait' as const, 'restart' as const, 'die' as const) }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('fail' as const), requests: fc.integer({ min: 1, max: 4 }) }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
@@ -43,6 +46,7 @@ class Run {
   readonly faults: string[] = [];
   failures = 0;
   #evictions = 0;
+  #life = 0;
   #cache: DataCache;
   readonly #open = new Map<number, CachedFile>();
   #pending: Promise<void>[] = [];
@@ -60,6 +64,7 @@ class Run {
     else if (step.act === 'fail') this.failures = step.requests;
     else if (step.act === 'close') await this.#closeFile(step.file);
     else if (step.act === 'restart') await this.restart();
+    else if (step.act === 'die') await this.#die();
     else await breathe();
     this.#checkRoom();
   }
@@ -74,6 +79,16 @@ class Run {
   async restart(): Promise<void> {
     for (const index of this.#open.keys()) await this.#closeFile(index);
     await this.#cache.close();
+    this.#cache = this.#start();
+  }
+
+  /** As a process that is killed: nothing is closed, and the next one finds the disk as it is. */
+  async #die(): Promise<void> {
+    this.#life++;
+    await Promise.all(this.#pending);
+    await breathe();
+    this.#pending = [];
+    this.#open.clear();
     this.#cache = this.#start();
   }
 
@@ -96,7 +111,9 @@ class Run {
   #file(index: number): CachedFile {
     const known = this.#open.get(index);
     if (known) return known;
+    const life = this.#life;
     const strike = () => {
+      if (life !== this.#life) throw new LeatError('unavailable', 'its process is dead');
       if (this.failures > 0 && this.failures-- > 0) throw new LeatError('unavailable', 'struck');
     };
     const { fetch } = patternedSource({ seed: index, chunk: MIB / 2, strike });
@@ -130,7 +147,8 @@ class Run {
       const evictions = this.#evictions;
       const loaded = await this.#file(index).load();
       // Another reader may have pushed it out before this line was reached.
-      if (loaded && evictions === this.#evictions && !isSealed(path, size)) this.faults.push(`${index}: loaded but not sealed`);
+      if (loaded && evictions === this.#evictions && !isSealed(path, size))
+        this.faults.push(`${index}: loaded but not sealed`);
     });
   }
 
