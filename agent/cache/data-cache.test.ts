@@ -220,6 +220,22 @@ describe('a large file', () => {
   });
 });
 
+describe('a file whose first slices were evicted while it was read', () => {
+  it('is not taken to have them by the next process, though this one never closed it', async () => {
+    const capacityBytes = 150 * MIB;
+    const source = patternedSource({ seed: 1 });
+    const file = start({ capacityBytes }).open(key(1), 300 * MIB, source.fetch);
+    const into = new Uint8Array(MIB);
+    for (let offset = 0; offset < 300 * MIB; offset += MIB) await file.read(into, offset);
+    const next = start({ capacityBytes });
+    expect(next.cachedBytes(key(1))).toBeLessThanOrEqual(capacityBytes);
+    for (const offset of [0, 70 * MIB, 299 * MIB]) {
+      expect(await readAt(next, { seed: 1, size: 300 * MIB, offset, length: 5000 })).toMatchObject({ right: true });
+    }
+    file.close();
+  });
+});
+
 describe('when a fetch fails', () => {
   const failure = new LeatError('unavailable', 'the store is away');
 
