@@ -121,6 +121,14 @@ export function attributesAt(bytes: Uint8Array): HotAttributes | undefined {
   };
 }
 
+/** The id in an inode's row. */
+export function idAt(bytes: Uint8Array): InodeId {
+  const isLong = ((bytes[4] ?? 0) & FLAG.longId) !== 0;
+  let id = '';
+  for (let i = 0; i < (isLong ? LONG_ID_BYTES : SHORT_ID_BYTES); i++) id += String.fromCharCode(bytes[HEAD_BYTES + i] ?? 0);
+  return id as InodeId;
+}
+
 function secondsAt(view: DataView, at: number): number {
   return view.getInt32(at + 4, true) * 4 + (view.getUint32(at, true) >>> 30);
 }

@@ -1,0 +1,135 @@
+import type { Name } from '#shared/model/names.ts';
+import { attributesAt, idAt } from '#shared/model/row-codec.ts';
+import { kernelAttributes, type Node } from './nodes.ts';
+import { ENTRY_BYTES, OUT_HEADER } from './protocol.ts';
+import { errno, Refusal, type Request, type Session, u32, u64 } from './session.ts';
+
+const DOTS = 2;
+const PAGE = 1024;
+const DIRENT_HEADER = 24;
+const TYPE = { file: 8, directory: 4, symlink: 10 } as const;
+
+interface Entry {
+  readonly name: Name;
+  readonly row: Uint8Array;
+}
+
+/** An open directory: a page of entries and the place of its first in the whole. Offsets count entries, `.` and `..` first. */
+interface OpenDirectory {
+  readonly node: Node;
+  entries: readonly Entry[];
+  start: number;
+  isLast: boolean;
+}
+
+export class Directories {
+  readonly #session: Session;
+  readonly #open = new Map<number, OpenDirectory>();
+  #handles = 0;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  open(request: Request): void {
+    const handle = ++this.#handles;
+    this.#open.set(handle, { node: this.#session.node(request), entries: [], start: DOTS, isLast: false });
+    this.#session.reply.opened(OUT_HEADER, handle, 0);
+    this.#session.send(request.unique, 16);
+  }
+
+  release(request: Request): void {
+    this.#open.delete(u64(request, 40));
+    this.#session.send(request.unique, 0);
+  }
+
+  read(request: Request, isPlus: boolean): void {
+    const directory = this.#open.get(u64(request, 40));
+    if (!directory) throw new Refusal(errno.EBADF);
+    const offset = u64(request, 48);
+    const size = u32(request, 56);
+    if (offset < directory.start && offset >= DOTS)
+      Object.assign(directory, { entries: [], start: DOTS, isLast: false });
+    if (offset === 0) Object.assign(directory, { entries: [], start: DOTS, isLast: false });
+    this.#serve(request, directory, { offset, size, isPlus });
+  }
+
+  #serve(
+    request: Request,
+    directory: OpenDirectory,
+    wanted: { readonly offset: number; readonly size: number; readonly isPlus: boolean },
+  ): void {
+    const end = directory.start + directory.entries.length;
+    if (Math.max(wanted.offset, DOTS) < end || directory.isLast) return this.#emit(request, directory, wanted);
+    this.#nextPage(request, directory, () => this.#serve(request, directory, wanted));
+  }
+
+  /** From the rows when they are all there is, else from the namespace, which lists the store first. */
+  #nextPage(request: Request, directory: OpenDirectory, then: () => void): void {
+    const session = this.#session;
+    const after = directory.entries.at(-1)?.name;
+    const take = (entries: readonly Entry[]) => {
+      directory.start += directory.entries.length;
+      directory.entries = entries;
+      directory.isLast = entries.length < PAGE;
+      then();
+    };
+    const isUnderWay = after !== undefined && session.rows !== undefined;
+    if (isUnderWay || session.isComplete(directory.node, Date.now()))
+      return take(session.rows?.list(directory.node.inodeId, after ?? '', PAGE) ?? []);
+    session.ask(request, { ask: 'list', path: session.pathOf(directory.node), after, limit: PAGE }, (answer) => {
+      take('entries' in answer ? answer.entries : []);
+    });
+  }
+
+  #emit(
+    request: Request,
+    directory: OpenDirectory,
+    { offset, size, isPlus }: { offset: number; size: number; isPlus: boolean },
+  ): void {
+    const { reply } = this.#session;
+    const limit = OUT_HEADER + Math.min(size, reply.bytes.length - OUT_HEADER - 4096);
+    let at = OUT_HEADER;
+    for (let index = offset; ; index++) {
+      const isDot = index < DOTS;
+      const entry = isDot ? undefined : directory.entries[index - directory.start];
+      if (!isDot && !entry) break;
+      const name = isDot ? '.'.repeat(index + 1) : (entry?.name ?? '');
+      const bytes = (isPlus ? ENTRY_BYTES : 0) + DIRENT_HEADER + name.length;
+      const padded = (bytes + 7) & ~7;
+      if (at + padded > limit) break;
+      this.#write(at, { directory, entry, name, next: index + 1, isPlus });
+      reply.clear(at + bytes, padded - bytes);
+      at += padded;
+    }
+    this.#session.send(request.unique, at - OUT_HEADER);
+  }
+
+  #write(
+    at: number,
+    {
+      directory,
+      entry,
+      name,
+      next,
+      isPlus,
+    }: { directory: OpenDirectory; entry: Entry | undefined; name: string; next: number; isPlus: boolean },
+  ): void {
+    const { reply, timeout } = this.#session;
+    const attributes = entry && attributesAt(entry.row);
+    let dirent = at;
+    if (isPlus) {
+      if (entry && attributes) {
+        const node = this.#session.nodes.looked(directory.node, entry.name, idAt(entry.row), attributes);
+        if (attributes.isMountPoint) this.#session.rowOf(node);
+        reply.entry(at, node.id, kernelAttributes(attributes), timeout);
+      } else reply.clear(at, ENTRY_BYTES);
+      dirent += ENTRY_BYTES;
+    }
+    reply.u64(dirent, attributes?.inodeNumber ?? directory.node.attributes.inodeNumber);
+    reply.u64(dirent + 8, next);
+    reply.u32(dirent + 16, name.length);
+    reply.u32(dirent + 20, TYPE[attributes?.kind ?? 'directory']);
+    reply.bytes.write(name, dirent + DIRENT_HEADER, 'latin1');
+  }
+}

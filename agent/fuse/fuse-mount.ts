@@ -1,0 +1,132 @@
+import { closeSync, writeSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { ABOVE_ROOT } from '#shared/model/ids.ts';
+import { inodeNumber } from '#shared/model/ids.ts';
+import { ROOT_PATH } from '#shared/model/names.ts';
+import { encodeRow } from '#shared/model/row-codec.ts';
+import type { ChangeFeed, RowChange } from '#shared/ports/change-feed.ts';
+import type { CacheKey } from '../cache/data-cache.ts';
+import { detachFrom, mountAt, type MountpointOptions, unmountFrom } from './mountpoint.ts';
+import { nodeIdOf, nodeIdOfDirectory, ROOT_NODE } from './nodes.ts';
+import { Notifications } from './notifications.ts';
+import type { ToMain, ToWorker } from './questions.ts';
+import { Service, type ServiceDeps } from './service.ts';
+import { eventFd } from './syscalls.ts';
+import type { WorkerData } from './worker.ts';
+
+export interface FuseOptions extends MountpointOptions {
+  readonly cacheDir: string;
+  /** The file of the LMDB metastore; undefined: every question goes to the main thread. */
+  readonly rowsFile: string | undefined;
+  readonly leaseMs: number;
+  /** `training`: read-only, no open calls. */
+  readonly profile: 'general' | 'training';
+  readonly feed: ChangeFeed;
+}
+
+export interface FuseMount {
+  /** Throws `busy` while somebody uses it. */
+  unmount(): Promise<void>;
+  /** Takes it out of the tree even so. */
+  detach(): Promise<void>;
+  /** Resolves when the session has ended, whoever ended it. */
+  readonly closed: Promise<void>;
+  /** The cache dropped a content. */
+  evicted(key: CacheKey): void;
+  /** Mounts came or went. */
+  refreshMounts(): Promise<void>;
+}
+
+const WAKE = Buffer.from(new BigUint64Array([1n]).buffer);
+const ROOT_ACTOR = { uid: 0, gid: 0, groups: [], checked: true } as const;
+const WORKER = import.meta.url.endsWith('.ts') ? './worker.ts' : './fuse-worker.js';
+
+export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 'source'>): Promise<FuseMount> {
+  const source = crypto.randomUUID();
+  const { inode: root } = await deps.namespace.stat(ROOT_ACTOR, ROOT_PATH);
+  const mountsNow = async () =>
+    Object.fromEntries((await deps.namespace.mounts()).map((mount) => [mount.id, mount.syncIntervalMs]));
+  const { fd, isRoot } = await mountAt(options);
+  const wakeFd = eventFd();
+  const data: WorkerData = {
+    session: {
+      fd,
+      cacheDir: options.cacheDir,
+      leaseMs: options.leaseMs,
+      wantsPassthrough: isRoot,
+      isTraining: options.profile === 'training',
+      root: { bytes: encodeRow(root) },
+    },
+    rowsFile: options.rowsFile,
+    wakeFd,
+    mounts: await mountsNow(),
+  };
+  const worker = new Worker(new URL(WORKER, import.meta.url), { workerData: data });
+  const service = new Service(fd, { ...deps, source });
+  const tell = (message: ToWorker) => {
+    worker.postMessage(message);
+    writeSync(wakeFd, WAKE);
+  };
+  worker.on('message', (message: ToMain) => void receive(message));
+  worker.on('error', (error) => deps.log(`the FUSE session failed: ${error.stack ?? error.message}`));
+
+  async function receive(message: ToMain): Promise<void> {
+    if ('id' in message) {
+      const outcome = await service.answer(message);
+      tell({ id: message.id, ...outcome });
+    } else if ('interrupt' in message) service.interrupt(message.interrupt);
+    else if ('close' in message) service.closeFile(message.close);
+    else if ('touched' in message) for (const key of message.touched) deps.cache.touched(key);
+    else deps.log(message.log);
+  }
+
+  const notifications = new Notifications(fd, () =>
+    deps.log('more changes than the kernel could be told of; it will see some of them when its lease ends'),
+  );
+  const unsubscribe = options.feed.subscribe(({ source: by, changes }) => {
+    if (by !== source) for (const change of changes) invalidate(change, notifications, tell);
+  });
+  const closed = new Promise<void>((resolve) => {
+    worker.once('exit', () => {
+      unsubscribe();
+      service.close();
+      closeSync(fd);
+      closeSync(wakeFd);
+      resolve();
+    });
+  });
+  return {
+    closed,
+    async unmount() {
+      await unmountFrom(options.at);
+      await closed;
+    },
+    async detach() {
+      await detachFrom(options.at);
+      worker.postMessage('stop');
+      writeSync(wakeFd, WAKE);
+      await closed;
+    },
+    evicted: ({ id, generation }) => tell({ evicted: { node: nodeIdOf(inodeNumber(id), generation) } }),
+    refreshMounts: async () => tell({ mounts: await mountsNow() }),
+  };
+}
+
+/** A row that others changed: its name may lead elsewhere, its attributes may differ. */
+function invalidate(
+  { key, before, after }: RowChange,
+  notifications: Notifications,
+  tell: (message: ToWorker) => void,
+): void {
+  if (before?.kind === 'record' || after?.kind === 'record') return;
+  if (key.directory === ABOVE_ROOT) return notifications.attributes(ROOT_NODE);
+  const parent = nodeIdOfDirectory(key.directory);
+  if (after) {
+    const node =
+      after.kind === 'directory' ? nodeIdOfDirectory(after.id) : nodeIdOf(inodeNumber(after.id), after.generation);
+    if (!before) tell({ placed: { node, parent, name: key.name } });
+    const isSame = before?.id === after.id && before.generation === after.generation;
+    if (isSame) return notifications.attributes(node);
+  }
+  if (before) notifications.entry(parent, key.name);
+}

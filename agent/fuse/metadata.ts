@@ -1,0 +1,224 @@
+import type { Name } from '#shared/model/names.ts';
+import { attributesAt, decodeRow } from '#shared/model/row-codec.ts';
+import { OUT_HEADER, SetAttr } from './protocol.ts';
+import type { WirePatch } from './questions.ts';
+import { errno, FIRST_ARGUMENT, must, nameAt, Refusal, type Request, type Session, u32, u64 } from './session.ts';
+
+const RENAME_NOREPLACE = 1;
+const XATTR_CREATE = 1;
+const XATTR_REPLACE = 2;
+const NANOS = 1_000_000_000n;
+
+/** Answered here when the rows can; a name that the directory's listing should have and has not is not there. */
+export function lookup(session: Session, request: Request): void {
+  const parent = session.node(request);
+  const { name } = nameAt(request, FIRST_ARGUMENT);
+  const now = Date.now();
+  const bytes = session.childRow(parent.inodeId, name);
+  const attributes = bytes && attributesAt(bytes);
+  const isCurrent = session.isComplete(parent, now);
+  // `isComplete` has read another row into the buffer that `bytes` was in.
+  const row = attributes && session.childRow(parent.inodeId, name);
+  if (isCurrent && !attributes) return session.error(request.unique, errno.ENOENT);
+  if (row && isCurrent && attributes && session.isSettled(attributes, now)) {
+    return session.sendEntry(request.unique, session.looked(parent, name, row));
+  }
+  session.ask(request, { ask: 'stat', path: session.childPath(parent, name) }, (answer) => {
+    session.sendEntry(request.unique, session.looked(parent, name, rowIn(answer)));
+  });
+}
+
+/** What was said of a content stays true of it: one that was replaced or removed keeps its attributes for who has it open. */
+export function getAttributes(session: Session, request: Request): void {
+  const node = session.node(request);
+  if (session.rows) {
+    session.rowOf(node);
+    return session.sendAttributes(request.unique, node.attributes);
+  }
+  const path = session.nodes.pathOf(node);
+  if (path === undefined) return session.sendAttributes(request.unique, node.attributes);
+  session.ask(request, { ask: 'stat', path }, (answer) => {
+    const attributes = must(attributesAt(rowIn(answer)));
+    const isSame =
+      attributes.inodeNumber === node.attributes.inodeNumber && attributes.generation === node.attributes.generation;
+    if (isSame) node.attributes = attributes;
+    session.sendAttributes(request.unique, node.attributes);
+  });
+}
+
+export function setAttributes(session: Session, request: Request): void {
+  const node = session.node(request);
+  const valid = u32(request, 40);
+  if (valid & SetAttr.SIZE) throw new Refusal(errno.EROFS);
+  const time = (seconds: number, nanos: number) =>
+    request.bytes.readBigInt64LE(seconds) * NANOS + BigInt(u32(request, nanos));
+  const patch: WirePatch = {
+    ...(valid & SetAttr.MODE && { mode: u32(request, 108) & 0o7777 }),
+    ...(valid & SetAttr.UID && { uid: u32(request, 116) }),
+    ...(valid & SetAttr.GID && { gid: u32(request, 120) }),
+    ...(valid & SetAttr.ATIME && { atime: valid & SetAttr.ATIME_NOW ? 'now' : time(72, 96) }),
+    ...(valid & SetAttr.MTIME && { mtime: valid & SetAttr.MTIME_NOW ? 'now' : time(80, 100) }),
+  };
+  session.ask(request, { ask: 'setAttributes', path: session.pathOf(node), patch }, (answer) => {
+    node.attributes = must(attributesAt(rowIn(answer)));
+    session.sendAttributes(request.unique, node.attributes);
+  });
+}
+
+export function makeDirectory(session: Session, request: Request): void {
+  const { name } = nameAt(request, 48);
+  make(session, request, name, { ask: 'mkdir', mode: u32(request, 40) & 0o7777 });
+}
+
+export function makeSymlink(session: Session, request: Request): void {
+  const { name, end } = nameAt(request, FIRST_ARGUMENT);
+  const target = request.bytes.toString('latin1', end, request.bytes.indexOf(0, end));
+  make(session, request, name, { ask: 'symlink', target });
+}
+
+type Making = { readonly ask: 'mkdir'; readonly mode: number } | { readonly ask: 'symlink'; readonly target: string };
+
+function make(session: Session, request: Request, name: Name, making: Making): void {
+  const parent = session.node(request);
+  session.ask(request, { ...making, path: session.childPath(parent, name) }, (answer) => {
+    session.sendEntry(request.unique, session.looked(parent, name, rowIn(answer)));
+  });
+}
+
+export function remove(session: Session, request: Request, kind: 'file' | 'directory'): void {
+  const parent = session.node(request);
+  const { name } = nameAt(request, FIRST_ARGUMENT);
+  session.ask(request, { ask: 'remove', path: session.childPath(parent, name), kind }, () =>
+    session.send(request.unique, 0),
+  );
+}
+
+export function rename(session: Session, request: Request, namesAt: number): void {
+  const flags = namesAt > 48 ? u32(request, 48) : 0;
+  if (flags & ~RENAME_NOREPLACE) throw new Refusal(errno.EINVAL);
+  const source = session.node(request);
+  const target = session.nodes.get(u64(request, FIRST_ARGUMENT));
+  if (!target) throw new Refusal(errno.ESTALE);
+  const { name, end } = nameAt(request, namesAt);
+  const { name: newName } = nameAt(request, end);
+  const path = session.childPath(source, name);
+  const to = session.childPath(target, newName);
+  session.ask(request, { ask: 'rename', path, to, noReplace: flags === RENAME_NOREPLACE }, (answer) => {
+    const node = session.looked(target, newName, rowIn(answer));
+    session.nodes.forget(node.id, 1); // this was no lookup of the kernel's
+    session.send(request.unique, 0);
+  });
+}
+
+export function readLink(session: Session, request: Request): void {
+  withRow(session, request, (bytes) => {
+    const row = decodeRow(bytes);
+    const target = row.kind === 'symlink' ? (row.target ?? '') : '';
+    session.reply.bytes.write(target, OUT_HEADER, 'latin1');
+    session.send(request.unique, target.length);
+  });
+}
+
+export function getXattr(session: Session, request: Request): void {
+  const size = u32(request, 40);
+  const { name } = nameAt(request, 48);
+  const node = session.node(request);
+  if (!node.attributes.hasXattrs) session.rowOf(node);
+  if (session.rows && !node.attributes.hasXattrs) throw new Refusal(errno.ENODATA);
+  withRow(session, request, (bytes) => {
+    const row = decodeRow(bytes);
+    const value = row.kind === 'record' ? undefined : row.xattrs?.[name];
+    if (value === undefined) throw new Refusal(errno.ENODATA);
+    sendSized(session, request, size, value);
+  });
+}
+
+export function listXattrs(session: Session, request: Request): void {
+  const size = u32(request, 40);
+  withRow(session, request, (bytes) => {
+    const row = decodeRow(bytes);
+    const names = row.kind === 'record' ? [] : Object.keys(row.xattrs ?? {});
+    sendSized(session, request, size, names.map((name) => `${name}\0`).join(''));
+  });
+}
+
+export function setXattr(session: Session, request: Request): void {
+  const size = u32(request, 40);
+  const flags = u32(request, 44);
+  const { name, end } = nameAt(request, 48);
+  const value = request.bytes.toString('latin1', end, end + size);
+  const mode = flags & XATTR_CREATE ? 'create' : flags & XATTR_REPLACE ? 'replace' : 'set';
+  changeXattr(session, request, { ask: 'setXattr', name, value, mode });
+}
+
+export function removeXattr(session: Session, request: Request): void {
+  changeXattr(session, request, { ask: 'removeXattr', name: nameAt(request, FIRST_ARGUMENT).name });
+}
+
+type XattrChange =
+  | {
+      readonly ask: 'setXattr';
+      readonly name: string;
+      readonly value: string;
+      readonly mode: 'set' | 'create' | 'replace';
+    }
+  | { readonly ask: 'removeXattr'; readonly name: string };
+
+function changeXattr(session: Session, request: Request, change: XattrChange): void {
+  const node = session.node(request);
+  session.ask(request, { ...change, path: session.pathOf(node) }, (answer) => {
+    node.attributes = must(attributesAt(rowIn(answer)));
+    session.send(request.unique, 0);
+  });
+}
+
+/** Size 0 asks how much there is. */
+function sendSized(session: Session, request: Request, size: number, value: string): void {
+  if (size === 0) {
+    session.reply.u32(OUT_HEADER, value.length);
+    session.reply.u32(OUT_HEADER + 4, 0);
+    return session.send(request.unique, 8);
+  }
+  if (value.length > size) throw new Refusal(errno.ERANGE);
+  session.reply.bytes.write(value, OUT_HEADER, 'latin1');
+  session.send(request.unique, value.length);
+}
+
+function withRow(session: Session, request: Request, use: (bytes: Uint8Array) => void): void {
+  const node = session.node(request);
+  const bytes = session.rowOf(node);
+  if (bytes) return use(bytes);
+  session.ask(request, { ask: 'stat', path: session.pathOf(node) }, (answer) => use(rowIn(answer)));
+}
+
+export function statfs(session: Session, request: Request): void {
+  session.ask(request, { ask: 'statfs' }, (answer) => {
+    if (!('total' in answer)) throw new Refusal(errno.EIO);
+    const { reply } = session;
+    const BLOCK = 4096;
+    reply.clear(OUT_HEADER, 80);
+    reply.u64(OUT_HEADER, Math.floor(answer.total / BLOCK));
+    reply.u64(OUT_HEADER + 8, Math.floor(answer.free / BLOCK));
+    reply.u64(OUT_HEADER + 16, Math.floor(answer.free / BLOCK));
+    reply.u64(OUT_HEADER + 24, 2 ** 40);
+    reply.u64(OUT_HEADER + 32, 2 ** 40 - session.nodes.size);
+    reply.u32(OUT_HEADER + 40, BLOCK);
+    reply.u32(OUT_HEADER + 44, 255);
+    reply.u32(OUT_HEADER + 48, BLOCK);
+    session.send(request.unique, 80);
+  });
+}
+
+export function forget(session: Session, request: Request): void {
+  session.nodes.forget(request.node, u64(request, FIRST_ARGUMENT));
+}
+
+export function forgetMany(session: Session, request: Request): void {
+  const count = u32(request, FIRST_ARGUMENT);
+  for (let i = 0; i < count; i++) session.nodes.forget(u64(request, 48 + i * 16), u64(request, 56 + i * 16));
+}
+
+export function rowIn(answer: object): Uint8Array {
+  if ('row' in answer) return answer.row as Uint8Array;
+  throw new Refusal(errno.EIO);
+}

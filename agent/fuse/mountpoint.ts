@@ -1,0 +1,193 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { LeatError } from '#shared/model/faults.ts';
+import { mountFuse, receiveFd, socketPair } from './syscalls.ts';
+
+const DEVICE = '/dev/fuse';
+const MS_NOSUID_NODEV = 6;
+const READ_AHEAD_KB = '1024';
+const SUBTYPE = 'leat';
+
+export interface MountedDevice {
+  readonly fd: number;
+  /** Root may let the kernel read the cache's files by itself. */
+  readonly isRoot: boolean;
+}
+
+export interface MountpointOptions {
+  readonly at: string;
+  readonly isReadOnly: boolean;
+  readonly allowOther: boolean;
+}
+
+/** What a host lacks for a mount, said so that its owner can get it; undefined when nothing. */
+export function fuseMissing(): string | undefined {
+  try {
+    closeSync(openSync(DEVICE, 'r+'));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT')
+      return `${DEVICE} is missing: load the fuse module (modprobe fuse), or give the container --device ${DEVICE} --cap-add SYS_ADMIN`;
+    if (code === 'EACCES')
+      return `${DEVICE} may not be opened: make it readable and writable for this user (chmod 666 ${DEVICE})`;
+    return `${DEVICE} cannot be opened (${code}): containers need --device ${DEVICE} --cap-add SYS_ADMIN`;
+  }
+  return undefined;
+}
+
+export async function mountAt(options: MountpointOptions): Promise<MountedDevice> {
+  await prepare(options.at);
+  const isRoot = process.getuid?.() === 0;
+  const fd = isRoot ? mountAsRoot(options) : await mountAsUser(options);
+  if (isRoot) raiseReadahead(options.at);
+  return { fd, isRoot };
+}
+
+/** Makes the folder, and clears away what an agent that died has left there. */
+async function prepare(at: string): Promise<void> {
+  const type = mountType(at);
+  if (type === `fuse.${SUBTYPE}`) {
+    const isDead = await stat(at).then(
+      () => false,
+      (error: NodeJS.ErrnoException) => error.code === 'ENOTCONN',
+    );
+    if (!isDead)
+      throw new LeatError(
+        'busy',
+        `${at}: another agent has mounted there; stop it with \`leat down\`, or choose another --at`,
+      );
+    await run(...unmountCommand(at, true));
+  } else if (type !== undefined)
+    throw new LeatError('busy', `${at}: a file system of type ${type} is mounted there; choose another --at`);
+  await mkdir(at, { recursive: true });
+}
+
+function mountAsRoot({ at, isReadOnly }: MountpointOptions): number {
+  const fd = openSync(DEVICE, constants.O_RDWR | constants.O_NONBLOCK);
+  try {
+    const data = `fd=${fd},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions,max_read=1048576`;
+    mountFuse(at, SUBTYPE, { flags: MS_NOSUID_NODEV | (isReadOnly ? 1 : 0), data });
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw new LeatError(
+      'unavailable',
+      `${at}: the kernel refused the mount (${(error as Error).message}); containers need --cap-add SYS_ADMIN`,
+      { cause: error },
+    );
+  }
+}
+
+async function mountAsUser({ at, isReadOnly, allowOther }: MountpointOptions): Promise<number> {
+  const [ours, theirs] = socketPair();
+  const options = [
+    'nosuid',
+    'nodev',
+    'default_permissions',
+    'max_read=1048576',
+    `subtype=${SUBTYPE}`,
+    `fsname=${SUBTYPE}`,
+  ];
+  if (isReadOnly) options.push('ro');
+  if (allowOther) options.push('allow_other');
+  const child = spawn('fusermount3', ['-o', options.join(','), '--', at], {
+    stdio: ['ignore', 'ignore', 'pipe', theirs],
+    env: { ...process.env, _FUSE_COMMFD: '3' },
+  });
+  let said = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  const code = await new Promise<number | string | null>((resolve) => {
+    child.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'error'));
+    child.once('close', resolve);
+  });
+  closeSync(theirs);
+  if (code !== 0) {
+    closeSync(ours);
+    const hint = code === 'ENOENT' ? 'fusermount3 is not installed; install the package fuse3' : said.trim();
+    throw new LeatError('unavailable', `${at}: could not be mounted: ${hint}`);
+  }
+  return receiveFd(ours);
+}
+
+/** The kernel reads 128 KiB ahead unless told otherwise; larger requests cost a quarter of the CPU. */
+function raiseReadahead(at: string): void {
+  const device = mountLine(at)?.[2];
+  if (device === undefined) return;
+  try {
+    writeFileSync(`/sys/class/bdi/${device}/read_ahead_kb`, READ_AHEAD_KB);
+  } catch {
+    // /sys is read-only in many containers; reads are smaller then.
+  }
+}
+
+/** Throws `busy`, and says who keeps it, when somebody uses the mount. */
+export async function unmountFrom(at: string): Promise<void> {
+  const { code, said } = await run(...unmountCommand(at, false));
+  if (code === 0 || mountType(at) === undefined) return;
+  const users = usersOf(at);
+  const who = users.length > 0 ? ` by process ${users.join(', ')}` : '';
+  throw new LeatError('busy', `${at}: is in use${who}; leave it and try again (${said.trim()})`);
+}
+
+/** Takes the mount out of the tree at once; who has files open keeps them until the agent ends. */
+export async function detachFrom(at: string): Promise<void> {
+  await run(...unmountCommand(at, true));
+}
+
+function unmountCommand(at: string, isLazy: boolean): [string, string[]] {
+  if (process.getuid?.() === 0) return ['umount', isLazy ? ['-l', at] : [at]];
+  return ['fusermount3', isLazy ? ['-uz', '--', at] : ['-u', '--', at]];
+}
+
+/** Never synchronous: an unmount asks the file system that this very process serves. */
+function run(
+  program: string,
+  args: readonly string[],
+): Promise<{ readonly code: number | null; readonly said: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    child.once('error', (error) => resolve({ code: -1, said: error.message }));
+    child.once('close', (code) => resolve({ code, said }));
+  });
+}
+
+function mountLine(at: string): string[] | undefined {
+  const escaped = at.replaceAll(' ', String.raw`\040`);
+  const lines = readFileSync('/proc/self/mountinfo', 'latin1')
+    .split('\n')
+    .map((line) => line.split(' '));
+  return lines.findLast((fields) => fields[4] === escaped);
+}
+
+function mountType(at: string): string | undefined {
+  const fields = mountLine(at);
+  return fields?.[fields.indexOf('-') + 1];
+}
+
+/** Processes with a working directory or an open file below, as far as /proc shows. */
+function usersOf(at: string): string[] {
+  const isBelow = (link: string) => {
+    try {
+      const target = readlinkSync(link);
+      return target === at || target.startsWith(`${at}/`);
+    } catch {
+      return false;
+    }
+  };
+  const opened = (pid: string) => {
+    try {
+      return readdirSync(`/proc/${pid}/fd`).map((fd) => `/proc/${pid}/fd/${fd}`);
+    } catch {
+      return [];
+    }
+  };
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && [`/proc/${pid}/cwd`, ...opened(pid)].some(isBelow));
+}

@@ -1,0 +1,69 @@
+import type { CacheKey } from '../cache/data-cache.ts';
+import type { Name, Path } from '#shared/model/names.ts';
+
+/** Who asks, as the kernel says. */
+export interface Caller {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** What the worker cannot answer by itself. Rows travel as `encodeRow` wrote them. */
+export type Question =
+  | { readonly ask: 'stat'; readonly path: Path }
+  | { readonly ask: 'list'; readonly path: Path; readonly after: Name | undefined; readonly limit: number }
+  | { readonly ask: 'mkdir'; readonly path: Path; readonly mode: number }
+  | { readonly ask: 'symlink'; readonly path: Path; readonly target: string }
+  | { readonly ask: 'remove'; readonly path: Path; readonly kind: 'file' | 'directory' }
+  | { readonly ask: 'rename'; readonly path: Path; readonly to: Path; readonly noReplace: boolean }
+  | { readonly ask: 'setAttributes'; readonly path: Path; readonly patch: WirePatch }
+  | {
+      readonly ask: 'setXattr';
+      readonly path: Path;
+      readonly name: string;
+      readonly value: string;
+      readonly mode: 'set' | 'create' | 'replace';
+    }
+  | { readonly ask: 'removeXattr'; readonly path: Path; readonly name: string }
+  | { readonly ask: 'open'; readonly path: Path; readonly row: Uint8Array; readonly isSmall: boolean }
+  | { readonly ask: 'read'; readonly handle: number; readonly offset: number; readonly size: number }
+  | { readonly ask: 'flush' }
+  | { readonly ask: 'statfs' };
+
+export interface WirePatch {
+  readonly mode?: number;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly atime?: bigint | 'now';
+  readonly mtime?: bigint | 'now';
+}
+
+export type Answer =
+  | { readonly row: Uint8Array }
+  | { readonly entries: readonly { readonly name: Name; readonly row: Uint8Array }[] }
+  /** `handle` undefined: the whole file is in the cache now. */
+  | { readonly handle: number | undefined }
+  | { readonly total: number; readonly free: number }
+  /** The main thread has replied to the kernel by itself. */
+  | { readonly done: true };
+
+/** Worker to main. Without `id` no answer is waited for. */
+export type ToMain =
+  | {
+      readonly id: number;
+      readonly unique: readonly [number, number];
+      readonly caller: Caller;
+      readonly question: Question;
+    }
+  | { readonly interrupt: number }
+  | { readonly close: number }
+  | { readonly touched: readonly CacheKey[] }
+  | { readonly log: string };
+
+/** Main to worker. */
+export type ToWorker =
+  | { readonly id: number; readonly answer: Answer }
+  | { readonly id: number; readonly errno: number }
+  | { readonly mounts: Readonly<Record<string, number>> }
+  /** A file of this id lies elsewhere now. */
+  | { readonly placed: { readonly node: number; readonly parent: number; readonly name: Name } }
+  | { readonly evicted: { readonly node: number } };

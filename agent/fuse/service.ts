@@ -1,0 +1,203 @@
+import { writeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { isFault, LeatError, toLeatError } from '#shared/model/faults.ts';
+import type { Inode } from '#shared/model/inode.ts';
+import { decodeRow, encodeRow } from '#shared/model/row-codec.ts';
+import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
+import type { CachedFile, DataCache, Fetch } from '../cache/data-cache.ts';
+import { OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
+import type { Answer, Caller, Question, ToMain } from './questions.ts';
+
+export interface ServiceDeps {
+  readonly namespace: Namespace;
+  readonly cache: DataCache;
+  readonly fetchFor: (found: Found) => Fetch;
+  readonly flushed: () => Promise<void>;
+  readonly capacity: () => Promise<{ readonly total: number; readonly free: number }>;
+  readonly log: (message: string) => void;
+  /** Marks the commits of this mount. */
+  readonly source: string;
+}
+
+interface OpenFile {
+  readonly file: CachedFile;
+  reads: number;
+  isClosed: boolean;
+}
+
+type Asked = Extract<ToMain, { readonly id: number }>;
+type Ask<Kind extends Question['ask']> = Question & { readonly ask: Kind };
+
+/** The main thread's side of a mount: answers what the worker cannot, by the namespace and the cache. */
+export class Service {
+  readonly #deps: ServiceDeps;
+  readonly #fd: number;
+  readonly #open = new Map<number, OpenFile>();
+  readonly #running = new Map<number, AbortController>();
+  readonly #replies: Reply[] = [];
+  #handles = 0;
+
+  constructor(fd: number, deps: ServiceDeps) {
+    this.#fd = fd;
+    this.#deps = deps;
+  }
+
+  /** The answer, or the errno to refuse with. */
+  async answer(asked: Asked): Promise<{ readonly answer: Answer } | { readonly errno: number }> {
+    const abort = new AbortController();
+    this.#running.set(asked.id, abort);
+    try {
+      return { answer: await this.#decide(asked, abort.signal) };
+    } catch (error) {
+      if (abort.signal.aborted) return { errno: constants.errno.EINTR };
+      return { errno: this.#errnoOf(error) };
+    } finally {
+      this.#running.delete(asked.id);
+    }
+  }
+
+  interrupt(id: number): void {
+    this.#running.get(id)?.abort(new LeatError('interrupted', 'the reader was interrupted'));
+  }
+
+  closeFile(handle: number): void {
+    const open = this.#open.get(handle);
+    if (!open) return;
+    open.isClosed = true;
+    this.#settle(handle, open);
+  }
+
+  #settle(handle: number, open: OpenFile): void {
+    if (!open.isClosed || open.reads > 0) return;
+    this.#open.delete(handle);
+    open.file.close();
+  }
+
+  close(): void {
+    for (const abort of this.#running.values()) abort.abort(new LeatError('interrupted', 'the mount is going away'));
+    for (const { file } of this.#open.values()) file.close();
+    this.#open.clear();
+  }
+
+  #errnoOf(error: unknown): number {
+    if (!isFault(error))
+      this.#deps.log(`request failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    const { fault } = toLeatError(error);
+    return constants.errno[fault.errno as keyof typeof constants.errno];
+  }
+
+  async #decide(
+    {
+      id: _,
+      unique,
+      caller,
+      question,
+    }: Asked & { unique: readonly [number, number]; caller: Caller; question: Question },
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { namespace } = this.#deps;
+    const actor: Actor = { ...caller, groups: [], checked: true, source: this.#deps.source };
+    switch (question.ask) {
+      case 'stat':
+        return rowOf((await namespace.stat(actor, question.path)).inode);
+      case 'list': {
+        const { entries } = await namespace.list(actor, question.path, {
+          limit: question.limit,
+          ...(question.after !== undefined && { after: question.after }),
+        });
+        return { entries: entries.map(({ name, inode }) => ({ name, row: encodeRow(inode) })) };
+      }
+      case 'mkdir':
+        return rowOf(await namespace.mkdir(actor, question.path, { mode: question.mode }));
+      case 'symlink':
+        return rowOf(await namespace.symlink(actor, question.path, question.target));
+      case 'remove':
+        await namespace.remove(actor, question.path, question.kind);
+        return { done: true };
+      case 'rename':
+        return rowOf(await namespace.rename(actor, question.path, question.to, { noReplace: question.noReplace }));
+      case 'setAttributes':
+        return rowOf(await namespace.setAttributes(actor, question.path, question.patch));
+      case 'setXattr':
+        return rowOf(await namespace.setXattr(actor, question.path, question.name, question.value, question.mode));
+      case 'removeXattr':
+        return rowOf(await namespace.removeXattr(actor, question.path, question.name));
+      case 'open':
+        return this.#openFile(actor, question, signal);
+      case 'read':
+        return this.#read(question, unique, signal);
+      case 'flush':
+        await this.#deps.flushed();
+        return { done: true };
+      case 'statfs':
+        return this.#deps.capacity();
+    }
+  }
+
+  /**
+   * A small file is fetched now, so that its reads need nobody. When the store has another version than the row, the row is
+   * brought in step and the kernel told to look the name up again (ESTALE makes it do so by itself).
+   */
+  async #openFile(actor: Actor, { path, row, isSmall }: Ask<'open'>, signal: AbortSignal): Promise<Answer> {
+    const found = await this.#deps.namespace.stat(actor, path);
+    const wanted = decodeRow(row);
+    const { inode } = found;
+    if (wanted.kind === 'record' || inode.id !== wanted.id || inode.generation !== wanted.generation)
+      throw stale(found);
+    const file = this.#deps.cache.open(
+      { id: inode.id, generation: inode.generation },
+      inode.size,
+      this.#refreshing(found),
+    );
+    let isKept = false;
+    try {
+      if (isSmall && (await file.load(signal))) return { handle: undefined };
+      isKept = true;
+    } finally {
+      if (!isKept) file.close();
+    }
+    const handle = ++this.#handles;
+    this.#open.set(handle, { file, reads: 0, isClosed: false });
+    return { handle };
+  }
+
+  #refreshing(found: Found): Fetch {
+    const fetch = this.#deps.fetchFor(found);
+    return async (range, sink, signal) => {
+      try {
+        await fetch(range, sink, signal);
+      } catch (error) {
+        if (!isFault(error, 'changed', 'notFound')) throw error;
+        await this.#deps.namespace.refresh(found.path, found.inode);
+        throw stale(found, error);
+      }
+    };
+  }
+
+  /** Replies by itself: the bytes go from the cache to the kernel without passing the worker. */
+  async #read(
+    { handle, offset, size }: Ask<'read'>,
+    unique: readonly [number, number],
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const open = this.#open.get(handle);
+    if (!open) throw new LeatError('changed', `handle ${handle}: is closed`);
+    const reply = this.#replies.pop() ?? new Reply(REQUEST_DATA_MAX);
+    open.reads++;
+    try {
+      const got = await open.file.read(reply.bytes.subarray(OUT_HEADER, OUT_HEADER + size), offset, signal);
+      writeSync(this.#fd, reply.bytes, 0, reply.head(unique, got));
+    } finally {
+      this.#replies.push(reply);
+      open.reads--;
+      this.#settle(handle, open);
+    }
+    return { done: true };
+  }
+}
+
+const rowOf = (inode: Inode): Answer => ({ row: encodeRow(inode) });
+
+function stale({ path }: Found, cause?: unknown): LeatError {
+  return new LeatError('changed', `${path}: has another content now; open it again`, { cause });
+}

@@ -1,0 +1,152 @@
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { openRows } from '../embedded/lmdb-rows.ts';
+import { Directories } from './directories.ts';
+import { Files } from './files.ts';
+import * as metadata from './metadata.ts';
+import { Init, Init2, Op, OUT_HEADER, REQUEST_DATA_MAX } from './protocol.ts';
+import type { ToWorker } from './questions.ts';
+import { errno, type Request, Session, type SessionOptions, u32, u64 } from './session.ts';
+import { readNow, twoReadable } from './syscalls.ts';
+
+export interface WorkerData {
+  readonly session: SessionOptions;
+  readonly rowsFile: string | undefined;
+  readonly wakeFd: number;
+  readonly mounts: Readonly<Record<string, number>>;
+}
+
+const REQUEST_BYTES_MAX = REQUEST_DATA_MAX + 8192;
+const RENAME_NAMES = 48;
+const RENAME2_NAMES = 56;
+
+/** The thread that speaks with the kernel: it sleeps until there is a request, or an answer of the main thread. */
+function main(data: WorkerData): void {
+  const port = parentPort;
+  if (!port) throw new Error('invariant: the FUSE worker runs as a worker thread');
+  const { fd } = data.session;
+  const rows = data.rowsFile === undefined ? undefined : openRows(data.rowsFile);
+  const session: Session = new Session(data.session, rows, {
+    post: (message) => port.postMessage(message),
+    onGone: (node) => files.drop(node),
+  });
+  const files = new Files(session);
+  const directories = new Directories(session);
+  session.syncIntervals = data.mounts;
+  const handle = handlers(session, files, directories);
+
+  const buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES_MAX);
+  const wake = Buffer.alloc(8);
+  const sleep = twoReadable(fd, data.wakeFd);
+  for (;;) {
+    readNow(data.wakeFd, wake);
+    for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
+      if (message.message === 'stop') return;
+      receive(session, files, message.message as ToWorker);
+    }
+    let length: number;
+    try {
+      length = readNow(fd, buffer);
+    } catch {
+      break; // unmounted
+    }
+    if (length === 0) sleep();
+    else handle(parse(buffer, length));
+  }
+  rows?.close();
+}
+
+function receive(session: Session, files: Files, message: ToWorker): void {
+  if ('answer' in message) session.answered(message.id, message.answer);
+  else if ('errno' in message) session.refused(message.id, message.errno);
+  else if ('mounts' in message) session.syncIntervals = message.mounts;
+  else if ('placed' in message) {
+    const { node: id, parent, name } = message.placed;
+    const node = session.nodes.get(id);
+    if (node && session.nodes.get(parent)) Object.assign(node, { parent, name });
+  } else {
+    const node = session.nodes.get(message.evicted.node);
+    if (node) files.drop(node);
+  }
+}
+
+function parse(bytes: Buffer, length: number): Request {
+  return {
+    opcode: bytes.readUInt32LE(4),
+    unique: [bytes.readInt32LE(8), bytes.readInt32LE(12)],
+    node: bytes.readUInt32LE(16) + bytes.readUInt32LE(20) * 2 ** 32,
+    caller: { uid: bytes.readUInt32LE(24), gid: bytes.readUInt32LE(28) },
+    bytes,
+    length,
+  };
+}
+
+function handlers(session: Session, files: Files, directories: Directories): (request: Request) => void {
+  const empty = (request: Request) => session.send(request.unique, 0);
+  const refuse = (code: number) => (request: Request) => session.error(request.unique, code);
+  const table = new Map<number, (request: Request) => void>([
+    [Op.LOOKUP, (request) => metadata.lookup(session, request)],
+    [Op.GETATTR, (request) => metadata.getAttributes(session, request)],
+    [Op.SETATTR, (request) => metadata.setAttributes(session, request)],
+    [Op.READLINK, (request) => metadata.readLink(session, request)],
+    [Op.SYMLINK, (request) => metadata.makeSymlink(session, request)],
+    [Op.MKDIR, (request) => metadata.makeDirectory(session, request)],
+    [Op.UNLINK, (request) => metadata.remove(session, request, 'file')],
+    [Op.RMDIR, (request) => metadata.remove(session, request, 'directory')],
+    [Op.RENAME, (request) => metadata.rename(session, request, RENAME_NAMES)],
+    [Op.RENAME2, (request) => metadata.rename(session, request, RENAME2_NAMES)],
+    [Op.GETXATTR, (request) => metadata.getXattr(session, request)],
+    [Op.LISTXATTR, (request) => metadata.listXattrs(session, request)],
+    [Op.SETXATTR, (request) => metadata.setXattr(session, request)],
+    [Op.REMOVEXATTR, (request) => metadata.removeXattr(session, request)],
+    [Op.STATFS, (request) => metadata.statfs(session, request)],
+    [Op.FORGET, (request) => metadata.forget(session, request)],
+    [Op.BATCH_FORGET, (request) => metadata.forgetMany(session, request)],
+    [Op.OPEN, (request) => files.open(request)],
+    [Op.READ, (request) => files.read(request)],
+    [Op.RELEASE, (request) => files.release(request)],
+    [Op.OPENDIR, (request) => directories.open(request)],
+    [Op.READDIR, (request) => directories.read(request, false)],
+    [Op.READDIRPLUS, (request) => directories.read(request, true)],
+    [Op.RELEASEDIR, (request) => directories.release(request)],
+    [Op.FSYNC, empty],
+    [Op.FSYNCDIR, (request) => session.ask(request, { ask: 'flush' }, () => empty(request))],
+    [Op.DESTROY, empty],
+    [Op.INIT, (request) => init(session, request)],
+    [Op.INTERRUPT, (request) => session.interrupted(u64(request, 40))],
+    // Content is not written through the mount yet.
+    [Op.CREATE, refuse(errno.EROFS)],
+    [Op.MKNOD, refuse(errno.EROFS)],
+    [Op.WRITE, refuse(errno.EROFS)],
+    [Op.FALLOCATE, refuse(errno.EROFS)],
+    [Op.LINK, refuse(errno.EPERM)],
+  ]);
+  const unknown = refuse(errno.ENOSYS); // the kernel remembers it, and does without
+  return (request) => {
+    const handler = table.get(request.opcode) ?? unknown;
+    session.guarded(request.unique, () => handler(request));
+  };
+}
+
+function init(session: Session, request: Request): void {
+  const { wantsPassthrough, isTraining } = session.options;
+  const minor = u32(request, 44);
+  const readahead = Math.max(u32(request, 48), REQUEST_DATA_MAX);
+  const offered = u32(request, 52);
+  const offered2 = offered & Init.INIT_EXT ? u32(request, 56) : 0;
+  const wanted =
+    Init.ASYNC_READ |
+    Init.BIG_WRITES |
+    Init.DO_READDIRPLUS |
+    Init.READDIRPLUS_AUTO |
+    Init.ASYNC_DIO |
+    Init.PARALLEL_DIROPS |
+    Init.MAX_PAGES |
+    Init.CACHE_SYMLINKS |
+    Init.INIT_EXT |
+    (isTraining ? Init.NO_OPEN_SUPPORT : 0);
+  const wanted2 = Init2.HAS_RESEND | (wantsPassthrough && !isTraining ? Init2.PASSTHROUGH : 0);
+  session.reply.init(OUT_HEADER, { flags: wanted & offered, flags2: wanted2 & offered2, readahead, minor });
+  session.send(request.unique, 64);
+}
+
+main(workerData as WorkerData);
