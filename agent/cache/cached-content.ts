@@ -10,13 +10,10 @@ import type { LocalTrouble } from './local-trouble.ts';
 import { PageFetches } from './page-fetches.ts';
 import { PAGE_BYTES, PageMap, pagesOf } from './page-map.ts';
 import type { Demand, PageRange } from './readahead.ts';
-import { planFetches } from './readahead.ts';
+import { PARALLEL_FETCHES, planFetches } from './readahead.ts';
 import type { SealSync } from './seal-sync.ts';
 import { partPath, sealedPath } from './sealed.ts';
 import { contentName, sliceName } from './units.ts';
-
-/** Of one content at a time, on behalf of streams; what readers wait for is not held back. */
-export const PARALLEL_FETCHES = 8;
 
 export interface ContentDeps {
   readonly dir: string;
@@ -45,6 +42,8 @@ export class CachedContent {
   #file: LocalFile | undefined;
   #sealed = false;
   #attached = false;
+  /** Who loads it wants it whole: it must not be evicted at one end while it grows at the other. */
+  loads = 0;
   /** Pages that `request` is busy with: making room for one of them must not evict another. */
   #requested: PageRange = { first: 0, end: 0 };
 
@@ -109,6 +108,8 @@ export class CachedContent {
       if (found.map) this.#present.take(found.map);
       if (found.map) this.#housing.adopt(found.map);
       else index.adopt(this.name, wholeBlocks(this.size));
+      // All pages may have come in just before a process was killed, or while the cache was too small to seal it.
+      this.#sealIfWhole();
     } catch (error) {
       this.#failedToAttach(error);
     }
@@ -165,6 +166,7 @@ export class CachedContent {
   /** True while evicting the slice, or without one the whole, would pull the ground from under somebody's feet. */
   isBusy(slice: number | undefined): boolean {
     if (this.#sealed) return false;
+    if (this.loads > 0) return true;
     const first = (slice ?? 0) * SLICE_PAGES;
     const pages = { first, end: slice === undefined ? this.pages : first + SLICE_PAGES };
     const isRequested = this.#requested.first < pages.end && pages.first < this.#requested.end;

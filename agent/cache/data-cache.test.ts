@@ -220,6 +220,36 @@ describe('a large file', () => {
   });
 });
 
+describe('a load', () => {
+  it('of a large file into a full cache does not evict its own beginning', async () => {
+    const cache = start({ capacityBytes: 300 * MIB });
+    const load = async (seed: number, size: number) => {
+      const source = patternedSource({ seed });
+      const file = cache.open(key(seed), size, source.fetch);
+      const loaded = await file.load();
+      file.close();
+      return { loaded, fetched: source.asked.reduce((sum, range) => sum + range.length, 0) };
+    };
+    for (let seed = 1; seed <= 10; seed++) {
+      // Used often enough to reach the main queue, and so to fill all but a tenth of the cache.
+      for (let use = 0; use < 4; use++) await load(seed, 30 * MIB);
+    }
+    expect(await load(11, 140 * MIB)).toEqual({ loaded: true, fetched: 140 * MIB });
+  });
+
+  it('seals what is all here already', async () => {
+    const small = start({ capacityBytes: 4 * MIB });
+    await readAt(small, { seed: 1, size: 3 * MIB, offset: 0, length: 3 * MIB });
+    await small.close();
+    const large = start();
+    const source = patternedSource({ seed: 1 });
+    const file = large.open(key(1), 3 * MIB, source.fetch);
+    expect(await file.load()).toBe(true);
+    expect(source.asked).toEqual([]);
+    file.close();
+  });
+});
+
 describe('a file whose first slices were evicted while it was read', () => {
   it('is not taken to have them by the next process, though this one never closed it', async () => {
     const capacityBytes = 150 * MIB;

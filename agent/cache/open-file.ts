@@ -1,6 +1,5 @@
 import { LeatError } from '#shared/model/faults.ts';
 import type { CachedContent } from './cached-content.ts';
-import { PARALLEL_FETCHES } from './cached-content.ts';
 import type { CachedFile, Fetch } from './data-cache.ts';
 import type { FetchGate } from './fetch-gate.ts';
 import { SLICE_PAGES } from './housing.ts';
@@ -8,7 +7,7 @@ import type { LocalTrouble } from './local-trouble.ts';
 import { interrupted, shortContent } from './page-fetches.ts';
 import { PAGE_BYTES, pagesOf } from './page-map.ts';
 import type { PageRange, Stream } from './readahead.ts';
-import { advance, FETCH_PAGES_MAX, UNREAD } from './readahead.ts';
+import { advance, FETCH_PAGES_MAX, PARALLEL_FETCHES, UNREAD } from './readahead.ts';
 
 /** How often a read comes back to the cache after what it waited for was evicted, or the local file went bad, before it does without. */
 const ATTEMPTS_MAX = 4;
@@ -61,9 +60,25 @@ export class OpenFile implements CachedFile {
   }
 
   async load(signal?: AbortSignal): Promise<boolean> {
-    const { content, trouble } = this.#deps;
+    const { content } = this.#deps;
     this.#checkOpen();
-    // Every round brings a page or meets trouble; the limit is for a cache so small that its pages leave as they come.
+    content.loads++;
+    try {
+      return await this.#loadAll(signal);
+    } finally {
+      content.loads--;
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#deps.onClose();
+  }
+
+  async #loadAll(signal: AbortSignal | undefined): Promise<boolean> {
+    const { content, trouble } = this.#deps;
+    // Every round brings a page or meets trouble; the limit is for trouble that does not end.
     for (let round = 0; round < 2 * content.pages + ATTEMPTS_MAX; round++) {
       content.attach();
       if (content.sealed) return true;
@@ -71,12 +86,6 @@ export class OpenFile implements CachedFile {
       if (!(await this.#loadMore(signal)) && !(await this.#roomCame(signal))) return false;
     }
     return content.sealed;
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#deps.onClose();
   }
 
   async #loadMore(signal: AbortSignal | undefined): Promise<boolean> {

@@ -32,6 +32,8 @@ export interface PageRange {
 
 /** Requests of this size reach a store's full speed, and a cancelled one wastes little. */
 export const FETCH_PAGES_MAX = 8;
+/** Of one content at a time, on behalf of streams; what readers wait for is not held back. */
+export const PARALLEL_FETCHES = 8;
 
 export interface Demand {
   /** What the reader waits for. */

@@ -63,6 +63,15 @@ function bootNumber(): number {
   }
 }
 
+/** For who only wants the descriptor to be gone. */
+export function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd);
+  } catch {
+    // A descriptor that cannot be closed is gone all the same.
+  }
+}
+
 /** The reverse of `sealedPath` and `partPath`, for the scan at start-up. */
 export function keyOfFile(name: string): { readonly id: string; readonly generation: number } | undefined {
   const match = /^((?:[0-9a-f]{2})+)-(\d+)(?:\.part)?$/.exec(name);

@@ -40,15 +40,16 @@ async function killWhile(capacity: number, sizes: number[], enough: (said: Map<n
   const child = spawn(process.execPath, [LOADER, dir, `${capacity}`, ...sizes.map(String)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  const gone = once(child, 'exit');
   const said = new Map<number, number>();
   for await (const line of createInterface({ input: child.stdout })) {
     const [number = 0, bytes = 0] = line.split(' ').map(Number);
     said.set(number, bytes);
     if (enough(said)) break;
   }
-  const gone = once(child, 'exit');
   child.kill('SIGKILL');
-  await gone;
+  const [code] = await gone;
+  expect(code).toBeNull();
   return said;
 }
 

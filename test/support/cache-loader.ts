@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from 'node:timers/promises';
 import { dataCache } from '#agent/cache/data-cache.ts';
 import { sequentialId } from '#shared/model/ids.ts';
 import { patternedSource } from './patterned-source.ts';
@@ -22,8 +23,10 @@ async function keepLoading(number: number, size: number): Promise<void> {
   const key = { id: sequentialId(number), generation: 0 };
   for (;;) {
     const file = cache.open(key, size, patternedSource({ seed: number, delayMs: 1 }).fetch);
-    await file.load();
+    if (!(await file.load())) await file.read(new Uint8Array(size), 0);
     file.close();
+    // A hit takes no turn of the event loop; without this the others would never have theirs.
+    await breathe();
     process.stdout.write(`${number} ${cache.cachedBytes(key)}\n`);
     if (Number(capacity) > size * sizes.length) return;
   }
