@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { closeSync, mkdtempSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -10,6 +10,7 @@ import { dataCache } from '#agent/cache/data-cache.ts';
 import { openSealed, sealedPath, SYNCED_STAMP, UNSYNCED_STAMP } from '#agent/cache/sealed.ts';
 import { sequentialId } from '#shared/model/ids.ts';
 import { matches, patternedSource } from '../support/patterned-source.ts';
+import { cacheDiskBytes } from '../support/temporary-cache.ts';
 
 const MIB = 1024 * 1024;
 const LOADER = join(import.meta.dirname, '../support/cache-loader.ts');
@@ -82,7 +83,7 @@ describe('after kill -9', () => {
     const cache = start(capacity);
     for (const [index, size] of sizes.entries()) {
       expect(await readWhole(cache, index + 1, size)).toMatchObject({ right: true });
-      expect(diskBytes()).toBeLessThanOrEqual(capacity);
+      expect(cacheDiskBytes(dir)).toBeLessThanOrEqual(capacity);
     }
     await cache.close();
   });
@@ -111,10 +112,3 @@ describe('stamps', () => {
     await next.close();
   });
 });
-
-function diskBytes(): number {
-  const DISK_BLOCK = 512;
-  const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const cached = files.filter((entry) => entry.name !== 'identity');
-  return cached.reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).blocks * DISK_BLOCK, 0);
-}

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { isSealed, sealedPath } from '#agent/cache/sealed.ts';
 import { LeatError } from '#shared/model/faults.ts';
 import { sequentialId } from '#shared/model/ids.ts';
 import { matches, patternedSource } from '../support/patterned-source.ts';
+import { cacheDiskBytes } from '../support/temporary-cache.ts';
 
 const MIB = 1024 * 1024;
 /** One page, a few, more than one slice; none of them a round number of pages. */
@@ -171,17 +172,10 @@ class Run {
   /** The disk never holds more than the capacity, and the cache knows how much it holds. */
   #checkRoom(): void {
     const { usedBytes } = this.#cache.usage();
-    const onDisk = diskBytes(this.dir);
+    const onDisk = cacheDiskBytes(this.dir);
     if (onDisk > this.capacityBytes) this.faults.push(`${onDisk} bytes on the disk`);
     if (usedBytes > this.capacityBytes) this.faults.push(`${usedBytes} bytes in the books`);
   }
-}
-
-function diskBytes(dir: string): number {
-  const DISK_BLOCK = 512;
-  const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  const cached = files.filter((entry) => entry.name !== 'identity');
-  return cached.reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).blocks * DISK_BLOCK, 0);
 }
 
 describe('the data cache', () => {
