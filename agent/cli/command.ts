@@ -34,9 +34,9 @@ export interface Invocation<Own extends Options> {
   readonly positionals: readonly string[];
   readonly data: string;
   /** The client of the agent that runs on `data`; `unavailable` when there is none. */
-  agent(): Client;
+  readonly agent: () => Client;
   /** For people, or with --json for programs. */
-  print(text: string, json: unknown): void;
+  readonly print: (text: string, json: unknown) => void;
 }
 
 interface Spec<Own extends Options> {

@@ -1,7 +1,7 @@
 import { LeatError } from '../model/faults.ts';
 import type { Inode } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
-import { type Context, storeAt, type Place } from './context.ts';
+import { type Context, mountedAt, type Place } from './context.ts';
 import type { Actor } from './namespace.ts';
 
 export const READ = 4;
@@ -46,7 +46,7 @@ export function demandChange(context: Context, actor: Actor, directory: Place): 
 }
 
 export function demandWritable(context: Context, place: Place): void {
-  if (place.origin && storeAt(context, place.origin).mount.readOnly) {
+  if (place.origin && mountedAt(context, place.origin.mount).mount.readOnly) {
     throw new LeatError(
       'readOnly',
       `${toText(place.path)}: its mount is read-only; mount it without --readonly to change it`,

@@ -2,8 +2,10 @@ import { LeatError } from '../model/faults.ts';
 import type { Inode, Nanos } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
 import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, mayAccess, WRITE } from './access.ts';
-import { commit, type Context, nanosOf, type Place, putRow, retried } from './context.ts';
-import { storedAttributes } from './intent-acts.ts';
+import { opened } from './closing.ts';
+import { commit, type Context, keyToTell, nanosOf, type Place, retried, revised } from './context.ts';
+import { type Intent, rowOf, storedAttributes } from './intent.ts';
+import type { MakePromise } from './intents.ts';
 import type { Actor, AttributePatch, Expectation } from './namespace.ts';
 import { expectSame } from './remove.ts';
 import { resolveOne } from './resolve.ts';
@@ -24,6 +26,8 @@ export async function setAttributes(
   return changeRow(context, actor, path, (place) => {
     expectSame(place, expect);
     demandAllowed(actor, place, patch);
+    // Times of a directory that are due to be written would come over those that are set now.
+    if (patch.mtime !== undefined) context.times.cancel(place.inode.id);
     const now = nanosOf(context.clock());
     const time = (value: Nanos | 'now' | undefined, old: Nanos) => (value === 'now' ? now : (value ?? old));
     return {
@@ -131,34 +135,32 @@ async function changeRow(
   path: Path,
   decide: (place: Place) => Partial<Inode>,
 ): Promise<Inode> {
-  return retried(context, path, async () => {
+  const attempt = async (promise: MakePromise) => {
     const place = await resolveOne(context, actor, path);
     demandWritable(context, place);
-    if (place.inode.closing) return undefined;
-    const change = putRow(place.key, place.inode, decide(place));
-    const promised = attributesOwed(
-      context,
-      place,
-      change.act === 'put' && change.row.kind !== 'record' ? change.row : place.inode,
-    );
-    const { committed } = await commit(context, actor, promised ? [change, promised.change] : [change]);
+    const { key, inode } = place;
+    const row = revised(inode, decide(place));
+    if (inode.closing) {
+      await opened(context, key, inode);
+      return undefined;
+    }
+    const owed = attributesOwed(context, place, row);
+    const promised = owed && promise(owed);
+    const put = { act: 'put', key, when: { version: inode.version }, row } as const;
+    const { committed } = await commit(context, actor, promised ? [put, promised.change] : [put]);
     if (!committed) return undefined;
-    promised?.accept();
-    return change.act === 'put' && change.row.kind !== 'record' ? change.row : undefined;
-  });
+    await promised?.accept();
+    return row;
+  };
+  return retried(context, path, () => context.intents.owing(attempt));
 }
 
 /** The store learns what it can keep: mode, owner and time; xattrs stay here. */
-function attributesOwed(context: Context, { origin, inode, key }: Place, after: Inode) {
-  if (!origin || origin.key === '' || inode.kind === 'symlink') return undefined;
+function attributesOwed(context: Context, { origin, inode, key, path }: Place, after: Inode): Intent | undefined {
+  if (!origin || inode.mount !== undefined || inode.kind === 'symlink') return undefined;
   const isSame =
     inode.mode === after.mode && inode.uid === after.uid && inode.gid === after.gid && inode.mtime === after.mtime;
   if (isSame) return undefined;
-  const { mode, uid, gid, mtime } = after;
-  return context.intents.promise({
-    act: 'setAttributes',
-    ...origin,
-    attributes: storedAttributes({ mode, uid, gid, mtime }),
-    row: key,
-  });
+  const attributes = storedAttributes(after);
+  return { act: 'setAttributes', ...keyToTell(context, origin, path), attributes, row: rowOf(key, inode) };
 }

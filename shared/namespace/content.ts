@@ -1,10 +1,11 @@
 import { isFault, LeatError } from '../model/faults.ts';
-import type { Inode } from '../model/inode.ts';
+import type { Inode, Origin } from '../model/inode.ts';
 import { baseName, type Path, parentOf, toText } from '../model/names.ts';
+import type { StoreEntry } from '../ports/under-store.ts';
 import { demandAccess, demandChange, WRITE } from './access.ts';
-import { commit, type Context, nanosOf, type Place, revised, retried, storeAt } from './context.ts';
-import { touchDirectory } from './directory-times.ts';
-import { askStore } from './listing.ts';
+import { commit, type Context, homeOf, mountedAt, nanosOf, type Place, retried, revised } from './context.ts';
+import { newInode, putNew } from './create.ts';
+import { askStore } from './lookup.ts';
 import type { Actor, Found } from './namespace.ts';
 import { child, placeOf, resolveOne, resolveTarget } from './resolve.ts';
 
@@ -14,90 +15,141 @@ export interface WriteInput {
   readonly size?: number;
 }
 
-/** The object first, then the row: a reader never sees a file whose bytes are not in the store. */
-export async function write(
+interface Upload {
+  readonly directory: Place;
+  /** As the file is, or as it is going to be. */
+  readonly place: Place;
+  readonly origin: Origin;
+  readonly isNew: boolean;
+}
+
+/**
+ * The object first, then the row: a reader never sees a file whose bytes are not in the store. While the object is on its way
+ * its key is held, so that nothing that is owed moves or removes it.
+ */
+export async function write(context: Context, actor: Actor, path: Path, input: WriteInput): Promise<Inode> {
+  const { upload, release } = await begin(context, actor, path, input.mode);
+  try {
+    const { store } = mountedAt(context, upload.origin.mount);
+    const { mode, uid, gid } = upload.place.inode;
+    const attributes = { mode, uid, gid, mtime: nanosOf(context.clock()) };
+    const entry = await store.write(upload.origin.key, input.body, {
+      attributes,
+      ...(input.size !== undefined && { size: input.size }),
+    });
+    return await retried(context, path, () => finish(context, actor, { path, upload, entry }));
+  } finally {
+    release();
+  }
+}
+
+async function begin(
   context: Context,
   actor: Actor,
   path: Path,
-  { body, mode, size }: WriteInput,
-): Promise<Inode> {
-  const target = await resolveTarget(context, actor, path);
-  const { directory, name } = target;
-  const before = await child(context, actor, directory, name);
-  if (before?.inode.kind === 'directory') throw new LeatError('isDirectory', `${toText(path)}: is a directory`);
-  demandChange(context, actor, directory);
-  if (before) demandAccess(actor, before, WRITE);
-  const owner = before?.inode ?? { uid: actor.uid, gid: actor.gid, mode };
-  const origin = (before ?? placeOf(directory, name, fresh(context, owner))).origin;
-  if (!origin)
-    throw new LeatError(
-      'readOnly',
-      `${toText(path)}: no store is mounted here to keep its bytes; mount one with \`leat mount\``,
-    );
-  await context.intents.settled(origin.mount, origin.key);
-  const { store } = storeAt(context, origin);
-  const attributes = { mode: owner.mode, uid: owner.uid, gid: owner.gid, mtime: nanosOf(context.clock()) };
-  const entry = await store.write(origin.key, body, { attributes, ...(size !== undefined && { size }) });
-  return retried(context, path, async () => {
-    const now = await child(context, actor, directory, name);
-    const time = entry.mtime ?? attributes.mtime;
-    const content = {
-      size: entry.size,
-      mtime: time,
-      ctime: nanosOf(context.clock()),
-      ...(entry.fingerprint !== undefined && { fingerprint: entry.fingerprint }),
-    };
-    const row = now
-      ? revised(now.inode, { ...content, generation: now.inode.generation + 1 })
-      : { ...fresh(context, owner), ...content };
-    const when = now ? { version: now.inode.version } : ('absent' as const);
-    const { committed } = await commit(context, actor, [
-      { act: 'put', key: { directory: directory.inode.id, name }, when, row },
-    ]);
-    if (committed) touchDirectory(context, directory);
-    return committed ? row : undefined;
-  });
+  mode: number,
+): Promise<{ readonly upload: Upload; readonly release: () => void }> {
+  for (;;) {
+    const { directory, name } = await resolveTarget(context, actor, path);
+    const before = await child(context, actor, directory, name);
+    if (before && before.inode.kind !== 'file') demandFile(before);
+    demandChange(context, actor, directory);
+    if (before) demandAccess(actor, before, WRITE);
+    const place = before ?? placeOf(directory, name, newInode(context, actor, directory, { kind: 'file', mode }));
+    const { origin } = place;
+    if (!origin) {
+      const next = 'mount one with `leat mount`';
+      throw new LeatError('readOnly', `${toText(path)}: no store is mounted here to keep its bytes; ${next}`);
+    }
+    const keys = [origin, homeOf(context, origin, place.path)];
+    // What had to be waited for may have changed the way here.
+    if (await context.intents.settled(keys)) continue;
+    return { upload: { directory, place, origin, isNew: !before }, release: context.intents.hold(origin) };
+  }
 }
 
-function fresh(context: Context, { uid, gid, mode }: { uid: number; gid: number; mode: number }): Inode {
-  const time = nanosOf(context.clock());
-  return {
-    kind: 'file',
-    id: context.newId(),
-    mode,
-    uid,
-    gid,
-    size: 0,
-    atime: time,
-    mtime: time,
-    ctime: time,
-    version: 1,
-    generation: 1,
+function demandFile({ inode, path }: Place): void {
+  if (inode.kind === 'directory') throw new LeatError('isDirectory', `${toText(path)}: is a directory`);
+  throw new LeatError('invalid', `${toText(path)}: is a symlink; write to the file that it names`);
+}
+
+interface Finished {
+  readonly path: Path;
+  readonly upload: Upload;
+  readonly entry: StoreEntry;
+}
+
+async function finish(context: Context, actor: Actor, { path, upload, entry }: Finished): Promise<Inode | undefined> {
+  const { directory, place, isNew } = upload;
+  const [now, isInPlace] = await whatIsThere(context, actor, path, upload);
+  if (!isInPlace || (!now && !isNew)) {
+    // Nobody else can use the object: its directory has gone elsewhere, or the file was removed after the upload began.
+    await mountedAt(context, upload.origin.mount).store.remove(upload.origin.key, 'file');
+    throw new LeatError('changed', `${toText(path)}: was moved or removed while it was uploaded; upload it again`);
+  }
+  const content = {
+    size: entry.size,
+    mtime: entry.mtime ?? nanosOf(context.clock()),
+    ctime: nanosOf(context.clock()),
+    ...(entry.fingerprint !== undefined && { fingerprint: entry.fingerprint }),
   };
+  if (!now) {
+    const fresh = { ...place, inode: { ...place.inode, ...content, bornAt: context.clock() } };
+    return putUploaded(context, actor, { directory, place: fresh });
+  }
+  const row = revised(now, { ...content, generation: now.generation + 1 });
+  const put = { act: 'put', key: place.key, when: { version: now.version }, row } as const;
+  return (await commit(context, actor, [put])).committed ? row : undefined;
+}
+
+/** The row by this name, and whether the path still leads to the key that was written. */
+async function whatIsThere(
+  context: Context,
+  actor: Actor,
+  path: Path,
+  { directory, origin }: Upload,
+): Promise<[row: Inode | undefined, isInPlace: boolean]> {
+  const self = { ...actor, checked: true };
+  try {
+    const target = await resolveTarget(context, self, path);
+    const now = await child(context, self, target.directory, target.name);
+    if (now && now.inode.kind !== 'file') return [undefined, false];
+    const { key } = (now ?? placeOf(target.directory, target.name, {} as Inode)).origin ?? {};
+    return [now?.inode, target.directory.inode.id === directory.inode.id && key === origin.key];
+  } catch (error) {
+    if (isFault(error, 'notFound', 'notDirectory')) return [undefined, false];
+    throw error;
+  }
+}
+
+async function putUploaded(
+  context: Context,
+  actor: Actor,
+  { directory, place }: { readonly directory: Place; readonly place: Place },
+): Promise<Inode | undefined> {
+  try {
+    await putNew(context, actor, { directory, place });
+    return place.inode;
+  } catch (error) {
+    if (isFault(error, 'exists', 'notFound')) return undefined; // the next look tells what is there now
+    throw error;
+  }
 }
 
 const SELF: Actor = { uid: 0, gid: 0, groups: [], checked: true };
 
 /** A read met another version, or none. What is on its way to the store comes first: it may be why. */
 export async function refresh(context: Context, path: Path, known: Inode): Promise<Found> {
-  const parent = await resolveOne(context, SELF, parentOf(path), { follow: true });
-  const place = await child(context, SELF, parent, baseName(path));
-  if (!place) throw gone(path);
-  if (place.origin) await context.intents.settled(place.origin.mount, place.origin.key);
-  const now = await resolveOne(context, SELF, path).catch((error: unknown) => {
-    if (isFault(error, 'notFound')) return undefined;
-    throw error;
-  });
-  if (now && isOther(now, place, known)) return now;
-  const inode = await askStore(context, parent, baseName(path));
-  if (!inode) throw gone(path);
-  return placeOf(parent, baseName(path), inode);
-}
-
-function isOther(now: Place, place: Place, known: Inode): boolean {
-  return (
-    now.inode.id !== known.id || now.inode.generation !== known.generation || now.origin?.key !== place.origin?.key
-  );
+  for (;;) {
+    const parent = await resolveOne(context, SELF, parentOf(path), { follow: true });
+    const place = await child(context, SELF, parent, baseName(path));
+    if (!place) throw gone(path);
+    if (place.inode.id !== known.id || place.inode.generation !== known.generation) return place;
+    if (place.origin && (await context.intents.settled([place.origin]))) continue;
+    const inode = await askStore(context, parent, baseName(path));
+    if (!inode) throw gone(path);
+    return placeOf(parent, baseName(path), inode);
+  }
 }
 
 const gone = (path: Path) => new LeatError('notFound', `${toText(path)}: is no longer in its store`);

@@ -1,28 +1,32 @@
 import { LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
 import type { Inode, MountId, Nanos, Origin, StoreKey } from '../model/inode.ts';
-import { type Name, type Path, toText } from '../model/names.ts';
+import { type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Change, CommitResult, Metastore, NewId, RowKey } from '../ports/metastore.ts';
 import type { UnderStore } from '../ports/under-store.ts';
+import type { DirectoryTimes } from './directory-times.ts';
 import type { Intents } from './intents.ts';
 import type { Actor, Found, Mount } from './namespace.ts';
 
 /** How long a closing mark holds, and how young a row must be to be confirmed: an act that takes longer has died. */
 export const LEASE_MS = 10_000;
-export const MOVED_MAX = 10_000;
+const MOVED_MAX = 10_000;
 const ATTEMPTS_MAX = 20;
 const BACKOFF_MS = 2;
+const BACKOFF_DOUBLINGS_MAX = 8;
 
 export interface NamespaceDeps {
   readonly metastore: Metastore;
   readonly newId: NewId;
   readonly clock: Clock;
   readonly sleep: (ms: number) => Promise<void>;
-  /** Unique and, as text, in the order of making. */
+  /** Unique and, as text, in the order of making; of letters, digits, `-` and `_`. */
   readonly newToken: () => string;
   readonly storeOf: (mount: Mount) => UnderStore;
   readonly log: (message: string) => void;
+  /** From 0 to below 1, for the spread of retries; `Math.random` unless given. */
+  readonly random?: () => number;
 }
 
 export interface MountedStore {
@@ -32,17 +36,23 @@ export interface MountedStore {
 
 /** What the use cases share. */
 export interface Context extends NamespaceDeps {
+  readonly random: () => number;
   readonly mounted: Map<MountId, MountedStore>;
   readonly intents: Intents;
+  readonly times: DirectoryTimes;
   /** Listings under way, by directory. */
-  readonly listings: Map<InodeId, Listing>;
-  /** Where renamed directories went, newest last, at most `MOVED_MAX`: who confirms one must not take it for removed. */
+  readonly listings: Map<InodeId, RunningListing>;
+  /** Directories whose listing behind has failed, and when to try again: an outage is not asked about by every reader. */
+  readonly listingPauses: Map<InodeId, number>;
+  /** Where renamed directories went, newest last: who confirms one must not take it for removed. */
   readonly movedTo: Map<InodeId, RowKey>;
 }
 
-export interface Listing {
+export interface RunningListing {
+  readonly mount: MountId;
   /** True when the first page was the whole directory. */
   readonly firstPage: Promise<boolean>;
+  /** How many rows changed. */
   readonly done: Promise<number>;
 }
 
@@ -59,18 +69,36 @@ export function childKey(directory: StoreKey, name: string): StoreKey {
   return (directory === '' ? name : `${directory}/${name}`) as StoreKey;
 }
 
+/** Where the bytes of a row in a directory lie now. */
 export function originOf(inode: Inode, directory: Place, name: Name): Origin | undefined {
-  if (inode.origin) return inode.origin;
+  return inode.origin ?? inheritedOrigin(directory, name);
+}
+
+export function inheritedOrigin(directory: Place, name: Name): Origin | undefined {
   return directory.origin && { mount: directory.origin.mount, key: childKey(directory.origin.key, name) };
 }
 
-export function storeAt(context: Context, origin: Origin): MountedStore {
-  const found = context.mounted.get(origin.mount);
+/** Where a path of a mount lies once all that is owed has been done: under its own name. */
+export function homeOf(context: Context, { mount }: Origin, path: Path): Origin {
+  const root = mountedAt(context, mount).mount.path;
+  return { mount, key: path.slice(root === ROOT_PATH ? 1 : root.length + 1) as StoreKey };
+}
+
+/** The key by which the store is to be told of a change: nothing at a key that is being left is told there any more. */
+export function keyToTell(context: Context, origin: Origin, path: Path): Origin {
+  return context.intents.isPending(origin) ? homeOf(context, origin, path) : origin;
+}
+
+export function mountedAt(context: Context, id: MountId): MountedStore {
+  const found = context.mounted.get(id);
   if (found) return found;
-  throw new LeatError(
-    'unavailable',
-    `mount ${origin.mount} of ${toText(origin.key)} is not known here; see \`leat mounts\``,
-  );
+  throw new LeatError('unavailable', `the store of mount ${id} is not mounted any more; see \`leat mounts\``);
+}
+
+/** The mounts at a path or below it. */
+export function mountsWithin(context: Context, path: Path): MountedStore[] {
+  const isWithin = (each: Path) => each === path || path === ROOT_PATH || each.startsWith(`${path}/`);
+  return [...context.mounted.values()].filter(({ mount }) => isWithin(mount.path));
 }
 
 export async function inodeAt(context: NamespaceDeps, key: RowKey): Promise<Inode | undefined> {
@@ -93,17 +121,26 @@ export function commit(context: Context, actor: Actor, changes: readonly Change[
 
 /** Runs an attempt that answers `undefined` when somebody was quicker, until it answers or its patience ends. */
 export async function retried<Result>(
-  context: NamespaceDeps,
+  context: Context,
   path: Path,
   attempt: () => Promise<Result | undefined>,
 ): Promise<Result> {
   for (let i = 0; i < ATTEMPTS_MAX; i++) {
     const result = await attempt();
     if (result !== undefined) return result;
-    await context.sleep(Math.random() * BACKOFF_MS * 2 ** Math.min(i, 8));
+    await context.sleep(context.random() * BACKOFF_MS * 2 ** Math.min(i, BACKOFF_DOUBLINGS_MAX));
   }
   throw new LeatError(
     'contended',
     `${toText(path)}: others changed it ${ATTEMPTS_MAX} times while we tried; try again`,
   );
+}
+
+export function rememberMove({ movedTo }: Context, id: InodeId, key: RowKey): void {
+  movedTo.delete(id);
+  movedTo.set(id, key);
+  for (const old of movedTo.keys()) {
+    if (movedTo.size <= MOVED_MAX) return;
+    movedTo.delete(old);
+  }
 }

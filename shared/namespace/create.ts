@@ -1,100 +1,122 @@
 import { LeatError } from '../model/faults.ts';
-import { INTENTS } from '../model/ids.ts';
-import { ROOT_PATH, type Name, namesOf, joinPath, type Path, toText } from '../model/names.ts';
 import type { Inode, InodeKind } from '../model/inode.ts';
-import { demandChange } from './access.ts';
-import { commit, type Context, inodeAt, nanosOf, type Place } from './context.ts';
-import { touchDirectory } from './directory-times.ts';
-import { storedAttributes } from './intent-acts.ts';
-import type { Intent } from './intents.ts';
+import { joinPath, namesOf, type Path, ROOT_PATH, toText } from '../model/names.ts';
+import { demandAccess, demandWritable, SEARCH, WRITE } from './access.ts';
+import { confirmed } from './closing.ts';
+import { commit, type Context, inodeAt, keyToTell, nanosOf, type Place, retried } from './context.ts';
+import { type Intent, rowOf, storedAttributes } from './intent.ts';
+import type { Promised } from './intents.ts';
 import type { Actor } from './namespace.ts';
-import { child, confirmed, placeOf, resolveOne, resolveTarget, type Target } from './resolve.ts';
+import { child, demandDirectory, placeOf, resolveOne, resolveTarget } from './resolve.ts';
 
 const MODE_BITS = 0o7777;
+const SYMLINK_MODE = 0o777;
 const SETGID = 0o2000;
 const TARGET_BYTES_MAX = 4095;
-
-export async function mkdir(
-  context: Context,
-  actor: Actor,
-  path: Path,
-  options: { readonly mode: number; readonly parents?: boolean },
-): Promise<Inode> {
-  if (!options.parents)
-    return make(context, actor, await resolveTarget(context, actor, path), { kind: 'directory', mode: options.mode });
-  let at = ROOT_PATH;
-  for (const name of namesOf(path)) {
-    at = joinPath(at, name);
-    await mkdir(context, actor, at, { mode: options.mode }).catch(async (error: unknown) => {
-      const there = await resolveOne(context, actor, at, { follow: true }).catch(() => undefined);
-      if (there?.inode.kind !== 'directory') throw error;
-    });
-  }
-  return (await resolveOne(context, actor, path, { follow: true })).inode;
-}
-
-export async function create(
-  context: Context,
-  actor: Actor,
-  path: Path,
-  { mode }: { readonly mode: number },
-): Promise<Inode> {
-  return make(context, actor, await resolveTarget(context, actor, path), { kind: 'file', mode });
-}
-
-export async function symlink(context: Context, actor: Actor, path: Path, target: string): Promise<Inode> {
-  if (target === '' || target.includes('\0'))
-    throw new LeatError('invalid', `${toText(path)}: '${toText(target)}' cannot be the target of a symlink`);
-  if (target.length > TARGET_BYTES_MAX)
-    throw new LeatError('nameTooLong', `${toText(path)}: a symlink's target has at most ${TARGET_BYTES_MAX} bytes`);
-  return make(context, actor, await resolveTarget(context, actor, path), { kind: 'symlink', mode: 0o777, target });
-}
 
 interface NewEntry {
   readonly kind: InodeKind;
   readonly mode: number;
   readonly target?: string;
+  /** Only in the namespace: the store is not told, and need not be writable. Mount points are so. */
+  readonly isUnowed?: boolean;
+}
+
+export interface MkdirOptions {
+  readonly mode: number;
+  readonly parents?: boolean;
+  readonly isUnowed?: boolean;
+}
+
+export async function mkdir(
+  context: Context,
+  actor: Actor,
+  path: Path,
+  { parents, ...options }: MkdirOptions,
+): Promise<Inode> {
+  const entry = { kind: 'directory', ...options } as const;
+  if (!parents) return make(context, actor, path, entry);
+  let at = ROOT_PATH;
+  for (const name of namesOf(path)) {
+    at = joinPath(at, name);
+    try {
+      await make(context, actor, at, entry);
+    } catch (error) {
+      const there = await resolveOne(context, actor, at, { follow: true }).catch(() => undefined);
+      if (there?.inode.kind !== 'directory') throw error;
+    }
+  }
+  return (await resolveOne(context, actor, path, { follow: true })).inode;
+}
+
+export function create(context: Context, actor: Actor, path: Path, mode: number): Promise<Inode> {
+  return make(context, actor, path, { kind: 'file', mode });
+}
+
+export async function symlink(context: Context, actor: Actor, path: Path, target: string): Promise<Inode> {
+  if (target === '' || target.includes('\0')) {
+    throw new LeatError('invalid', `${toText(path)}: '${toText(target)}' cannot be the target of a symlink`);
+  }
+  if (target.length > TARGET_BYTES_MAX) {
+    throw new LeatError('nameTooLong', `${toText(path)}: a symlink's target has at most ${TARGET_BYTES_MAX} bytes`);
+  }
+  return make(context, actor, path, { kind: 'symlink', mode: SYMLINK_MODE, target });
+}
+
+function make(context: Context, actor: Actor, path: Path, entry: NewEntry): Promise<Inode> {
+  return context.intents.owing(async (promise) => {
+    const target = await resolveTarget(context, actor, path);
+    const { directory, name } = target;
+    if (await child(context, actor, directory, name)) throw exists(target.path);
+    if (!entry.isUnowed) demandWritable(context, directory);
+    demandAccess(actor, directory, WRITE | SEARCH);
+    const place = placeOf(directory, name, newInode(context, actor, directory, entry));
+    const owed = entry.isUnowed ? undefined : debtOf(context, place);
+    await putNew(context, actor, { directory, place, promised: owed && promise(owed) });
+    return place.inode;
+  });
+}
+
+interface NewRow {
+  readonly directory: Place;
+  readonly place: Place;
+  readonly promised?: Promised | undefined;
 }
 
 /**
  * Writes the row if the name is free, then reads the directory again: whoever removes it marks it first and looks for entries
  * after, so one of the two sees the other. Without a transaction on the directory any number of creators go on side by side.
  */
-async function make(context: Context, actor: Actor, target: Target, entry: NewEntry): Promise<Inode> {
-  const { directory, name } = target;
-  if (await child(context, actor, directory, name)) throw new LeatError('exists', `${toText(target.path)}: exists`);
-  demandChange(context, actor, directory);
-  const inode = newInode(context, actor, directory, entry);
-  const place = placeOf(directory, name, inode);
-  const owed = promiseFor(place, entry);
-  const promised = owed && context.intents.promise(owed);
-  const put = { act: 'put', key: place.key, when: 'absent', row: inode } as const;
-  const result = await commit(context, actor, promised ? [put, promised.change] : [put]);
-  const isThere = await confirmed(context, directory);
-  if (!isThere) {
-    if (result.committed) await takeBack(context, actor, place, promised?.change.key.name);
+export async function putNew(context: Context, actor: Actor, { directory, place, promised }: NewRow): Promise<void> {
+  const put = { act: 'put', key: place.key, when: 'absent', row: place.inode } as const;
+  const { committed } = await commit(context, actor, promised ? [put, promised.change] : [put]);
+  if (!(await confirmed(context, directory)) && (!committed || (await takeBack(context, actor, place, promised)))) {
     throw new LeatError('notFound', `${toText(directory.path)}: was removed meanwhile`);
   }
-  if (!result.committed) throw new LeatError('exists', `${toText(target.path)}: exists`);
-  promised?.accept();
-  touchDirectory(context, directory);
-  return inode;
+  if (!committed) throw exists(place.path);
+  await promised?.accept();
+  context.times.touch(context, directory);
 }
 
-async function takeBack(
-  context: Context,
-  actor: Actor,
-  { key, inode }: Place,
-  intent: Name | undefined,
-): Promise<void> {
-  const now = await inodeAt(context, key);
-  if (now?.id === inode.id) await commit(context, actor, [{ act: 'remove', key, when: { version: now.version } }]);
-  if (intent !== undefined)
-    await commit(context, actor, [{ act: 'remove', key: { directory: INTENTS, name: intent }, when: 'any' }]);
+const exists = (path: Path) => new LeatError('exists', `${toText(path)}: exists`);
+
+/** False: somebody has seen the row in time and taken it elsewhere, or removed it. Then it did exist, and was created. */
+async function takeBack(context: Context, actor: Actor, { key, inode, path }: Place, promised?: Promised): Promise<boolean> {
+  return retried(context, path, async () => {
+    const now = await inodeAt(context, key);
+    if (now?.id !== inode.id) return false;
+    const { committed } = await commit(context, actor, [
+      { act: 'remove', key, when: { version: now.version } },
+      ...(promised ? [{ act: 'remove', key: promised.change.key, when: 'any' } as const] : []),
+    ]);
+    return committed || undefined;
+  });
 }
 
 /** As POSIX: in a setgid directory the group is inherited, and by directories the bit too. */
-function newInode(context: Context, actor: Actor, directory: Place, { kind, mode, target }: NewEntry): Inode {
+export function newInode(context: Context, actor: Actor, directory: Place, entry: NewEntry): Inode {
+  demandDirectory(directory);
+  const { kind, mode, target } = entry;
   const isSetgid = (directory.inode.mode & SETGID) !== 0;
   const now = context.clock();
   const time = nanosOf(now);
@@ -111,17 +133,22 @@ function newInode(context: Context, actor: Actor, directory: Place, { kind, mode
     bornAt: now,
     version: 1,
     generation: kind === 'directory' ? 0 : 1,
+    // What is made here is empty: there is nothing in the store to look for.
     ...(kind === 'directory' && directory.origin && { listedAt: now }),
     ...(target !== undefined && { target }),
   };
 }
 
-/** Files are owed nothing before they have content: an empty one is written by the first upload. */
-function promiseFor(place: Place, { kind, target }: NewEntry): Intent | undefined {
-  if (!place.origin || kind === 'file') return undefined;
-  const { mount, key } = place.origin;
-  const { mode, uid, gid, mtime } = place.inode;
-  return kind === 'symlink'
-    ? { act: 'makeSymlink', mount, key, target: target ?? '', row: place.key }
-    : { act: 'makeDirectory', mount, key, attributes: storedAttributes({ mode, uid, gid, mtime }) };
+function debtOf(context: Context, { origin, path, key, inode }: Place): Intent | undefined {
+  if (!origin) return undefined;
+  const attributes = storedAttributes(inode);
+  const told = keyToTell(context, origin, path);
+  switch (inode.kind) {
+    case 'directory':
+      return { act: 'makeDirectory', ...told, attributes };
+    case 'file':
+      return { act: 'makeFile', ...told, attributes, row: rowOf(key, inode) };
+    case 'symlink':
+      return { act: 'makeSymlink', ...told, attributes, target: inode.target ?? '', row: rowOf(key, inode) };
+  }
 }

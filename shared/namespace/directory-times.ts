@@ -1,44 +1,67 @@
-import { type Context, inodeAt, nanosOf, type Place, putRow } from './context.ts';
+import type { InodeId } from '../model/ids.ts';
+import { toText } from '../model/names.ts';
+import type { Context, Place } from './context.ts';
+import { inodeAt, nanosOf, putRow } from './context.ts';
 
 const FOLD_MS = 1000;
 
 interface Folding {
+  /** Touched again since the times were written last. */
   isDue: boolean;
+  /** Somebody sets the times by hand: what happened before does not count any more. */
+  isCancelled: boolean;
 }
-
-const foldings = new WeakMap<Context, Map<string, Folding>>();
 
 /**
  * An entry came or went: the directory's times follow, at once and then at most once a second, because a write of the
  * directory's row by every creator would make them wait for one another.
  */
-export function touchDirectory(context: Context, directory: Place): void {
-  const byId = foldings.get(context) ?? new Map<string, Folding>();
-  foldings.set(context, byId);
-  const folding = byId.get(directory.inode.id);
-  if (folding) {
-    folding.isDue = true;
-    return;
+export class DirectoryTimes {
+  readonly #foldings = new Map<InodeId, Folding>();
+  readonly #writing = new Set<Promise<void>>();
+  #isStopped = false;
+
+  touch(context: Context, directory: Place): void {
+    const folding = this.#foldings.get(directory.inode.id);
+    if (folding) folding.isDue = true;
+    else if (!this.#isStopped) this.#begin(context, directory);
   }
-  byId.set(directory.inode.id, { isDue: false });
-  void fold(context, directory)
-    .then(() => context.sleep(FOLD_MS))
-    .then(() => {
-      const { isDue } = byId.get(directory.inode.id) ?? { isDue: false };
-      byId.delete(directory.inode.id);
-      if (isDue) touchDirectory(context, directory);
-    });
+
+  cancel(id: InodeId): void {
+    const folding = this.#foldings.get(id);
+    if (folding) Object.assign(folding, { isDue: false, isCancelled: true });
+  }
+
+  /** Times still due are left as they are: what is in the directory is what counts. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#writing);
+  }
+
+  #begin(context: Context, directory: Place): void {
+    const { id } = directory.inode;
+    const folding = { isDue: false, isCancelled: false };
+    this.#foldings.set(id, folding);
+    const writing = fold(context, directory, folding).finally(() => this.#writing.delete(writing));
+    this.#writing.add(writing);
+    void writing
+      .then(() => context.sleep(FOLD_MS))
+      .then(() => {
+        this.#foldings.delete(id);
+        if (folding.isDue) this.touch(context, directory);
+      });
+  }
 }
 
 /** Times are not worth a retry: whoever was quicker set them too, or has removed the directory. */
-async function fold(context: Context, directory: Place): Promise<void> {
+async function fold(context: Context, directory: Place, folding: Folding): Promise<void> {
   try {
     const key = context.movedTo.get(directory.inode.id) ?? directory.key;
     const now = await inodeAt(context, key);
-    if (now?.id !== directory.inode.id || now.closing) return;
+    if (now?.id !== directory.inode.id || now.closing || folding.isCancelled) return;
     const time = nanosOf(context.clock());
     await context.metastore.commit([putRow(key, now, { mtime: time, ctime: time })]);
   } catch (error) {
-    context.log(`${directory.path}: times not written: ${String(error)}`);
+    context.log(`${toText(directory.path)}: its times were not written: ${String(error)}`);
   }
 }

@@ -1,142 +1,116 @@
 import { isFault } from '../model/faults.ts';
 import type { Inode, StoreKey } from '../model/inode.ts';
-import type { RowKey } from '../ports/metastore.ts';
-import type { StoreAttributes, StoreEntry, UnderStore } from '../ports/under-store.ts';
-import { childKey, type Context, inodeAt, revised, storeAt } from './context.ts';
-import type { Intent, StoredAttributes } from './intents.ts';
+import type { StoreEntry, UnderStore } from '../ports/under-store.ts';
+import { type Context, inodeAt, mountedAt, revised } from './context.ts';
+import { attributesOf, type Intent, type RowOf } from './intent.ts';
+import { carryOutMove } from './intent-moves.ts';
+import { inLanes } from './lanes.ts';
+
+const REMOVALS_IN_FLIGHT = 16;
 
 /** Does what is owed. Every act may have been done before, wholly or in part, by a process that died: it is done again. */
 export async function carryOut(context: Context, intent: Intent): Promise<void> {
-  const { store } = storeAt(context, intent);
+  const { store } = mountedAt(context, intent.mount);
   switch (intent.act) {
     case 'remove':
       return store.remove(intent.key, intent.kind);
     case 'removeTree':
       return removeBelow(store, intent.key);
+    case 'makeFile':
+      return makeFile(context, store, intent);
     case 'makeDirectory':
       return store.makeDirectory(intent.key, attributesOf(intent.attributes));
     case 'makeSymlink': {
-      const row = await inodeAt(context, intent.row);
-      const entry = await store.makeSymlink(
-        intent.key,
-        intent.target,
-        row && { mode: row.mode, uid: row.uid, gid: row.gid },
-      );
+      if (!(await ownRow(context, intent.row))) return;
+      const entry = await store.makeSymlink(intent.key, intent.target, attributesOf(intent.attributes));
       return keepFingerprint(context, intent.row, entry);
     }
     case 'setAttributes': {
-      const entry = await store.setAttributes(intent.key, attributesOf(intent.attributes)).catch((error: unknown) => {
-        if (isFault(error, 'notFound')) return undefined; // removed behind our back: nothing to describe
-        throw error;
-      });
+      const entry = await absentIsFine(store.setAttributes(intent.key, attributesOf(intent.attributes)));
       return entry && keepFingerprint(context, intent.row, entry);
     }
     case 'move':
-      return move(context, store, intent);
+      return carryOutMove(context, store, intent);
   }
+}
+
+/** An empty object, unless an upload has put a whole one there already. */
+async function makeFile(context: Context, store: UnderStore, intent: Intent & { act: 'makeFile' }): Promise<void> {
+  const row = await ownRow(context, intent.row);
+  if (!row || row.fingerprint !== undefined) return;
+  const options = { attributes: attributesOf(intent.attributes), size: 0, when: 'absent' } as const;
+  const entry = await store.write(intent.key, nothing(), options).catch((error: unknown) => {
+    if (isFault(error, 'exists')) return store.stat(intent.key);
+    throw error;
+  });
+  // Of an object that was there already the size is not ours: the next sync takes it over as new content.
+  if (entry?.size === 0) await keepFingerprint(context, intent.row, entry);
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+/** Removed behind our back: nothing to describe. */
+async function absentIsFine<Result>(result: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    if (isFault(error, 'notFound')) return undefined;
+    throw error;
+  }
+}
+
+/** The row that an intent was made for; undefined once it has been removed or replaced. */
+export async function ownRow(context: Context, { directory, name, id }: RowOf): Promise<Inode | undefined> {
+  const row = await inodeAt(context, { directory, name });
+  return row?.id === id ? row : undefined;
 }
 
 /** The bytes are the same, so the generation stays: only the store's name for them has changed. */
-async function keepFingerprint(context: Context, key: RowKey, { fingerprint }: StoreEntry): Promise<void> {
-  await reviseRow(context, key, (row) =>
-    fingerprint === undefined || row.kind === 'directory' ? undefined : { fingerprint },
-  );
+async function keepFingerprint(context: Context, row: RowOf, { fingerprint }: StoreEntry): Promise<void> {
+  if (fingerprint === undefined) return;
+  await reviseRow(context, row, (now) => (now.kind === 'directory' ? undefined : { ...now, fingerprint }));
 }
 
-async function reviseRow(
+/** Rewrites a row as often as others get in between; leaves it when it is gone or there is nothing to say. */
+export async function reviseRow(
   context: Context,
-  key: RowKey,
-  patch: (row: Inode) => Partial<Inode> | undefined,
+  row: RowOf,
+  rewrite: (now: Inode) => Inode | undefined,
 ): Promise<void> {
+  const { id: _, ...key } = row;
   for (;;) {
-    const row = await inodeAt(context, key);
-    const change = row && patch(row);
-    if (!row || !change) return;
-    const put = { act: 'put', key, when: { version: row.version }, row: revised(row, change) } as const;
+    const now = await ownRow(context, row);
+    const after = now && rewrite(now);
+    if (!now || !after) return;
+    const put = { act: 'put', key, when: { version: now.version }, row: revised(after, {}) } as const;
     if ((await context.metastore.commit([put])).committed) return;
   }
 }
 
-/**
- * Copies first, then tells readers, then removes: at every moment the row names a key that is there. When the row has moved on
- * meanwhile, or is gone, a later intent knows better and this one has nothing to do.
- */
-async function move(context: Context, store: UnderStore, intent: Intent & { act: 'move' }): Promise<void> {
-  const row = await inodeAt(context, intent.row);
-  if (row?.origin?.key !== intent.key) {
-    if (row?.origin === undefined && row !== undefined) await removeMoved(store, intent);
-    return;
-  }
-  let entry: StoreEntry | undefined;
-  if (store.supports.move) {
-    await store.move(intent.key, intent.to);
-    if (intent.kind !== 'directory') entry = await store.stat(intent.to); // a rename moves ctime, which fingerprints tell
-  } else if (intent.kind === 'directory') await copyBelow(store, intent.key, intent.to);
-  else entry = await store.copy(intent.key, intent.to);
-  await settleRow(context, intent, entry);
-  if (!store.supports.move) await removeMoved(store, intent);
+/** The objects side by side, however they are spread; then what is left, which is directories, from the deepest up. */
+export async function removeBelow(store: UnderStore, key: StoreKey): Promise<void> {
+  await inLanes(objectsBelow(store, key), REMOVALS_IN_FLIGHT, (entry) => store.remove(entry.key, entry.kind));
+  await removeDirectories(store, key);
 }
 
-async function removeMoved(store: UnderStore, intent: Intent & { act: 'move' }): Promise<void> {
-  if (store.supports.move) return;
-  if (intent.kind === 'directory') await removeBelow(store, intent.key);
-  else await store.remove(intent.key, intent.kind);
-}
-
-async function settleRow(
-  context: Context,
-  intent: Intent & { act: 'move' },
-  entry: StoreEntry | undefined,
-): Promise<void> {
-  for (;;) {
-    const row = await inodeAt(context, intent.row);
-    if (row?.origin?.key !== intent.key) return;
-    const { origin: _, ...settled } = row;
-    const fingerprint = entry?.fingerprint;
-    const put = {
-      act: 'put',
-      key: intent.row,
-      when: { version: row.version },
-      row: { ...settled, version: row.version + 1, ...(fingerprint !== undefined && { fingerprint }) },
-    } as const;
-    if ((await context.metastore.commit([put])).committed) return;
+async function* objectsBelow(store: UnderStore, directory: StoreKey): AsyncGenerator<StoreEntry> {
+  for await (const entry of entriesOf(store, directory)) {
+    if (entry.kind === 'directory') yield* objectsBelow(store, entry.key);
+    else yield entry;
   }
 }
 
-async function copyBelow(store: UnderStore, from: StoreKey, to: StoreKey): Promise<void> {
-  await store.makeDirectory(to);
-  for await (const entry of entriesOf(store, from)) {
-    const target = childKey(to, entry.key.slice(from.length + 1));
-    if (entry.kind === 'directory') await copyBelow(store, entry.key, target);
-    else await store.copy(entry.key, target);
+async function removeDirectories(store: UnderStore, directory: StoreKey): Promise<void> {
+  for await (const entry of entriesOf(store, directory)) {
+    if (entry.kind === 'directory') await removeDirectories(store, entry.key);
   }
+  await store.remove(directory, 'directory');
 }
 
-async function removeBelow(store: UnderStore, key: StoreKey): Promise<void> {
-  for await (const entry of entriesOf(store, key)) {
-    if (entry.kind === 'directory') await removeBelow(store, entry.key);
-    else await store.remove(entry.key, entry.kind);
-  }
-  await store.remove(key, 'directory');
-}
-
-async function* entriesOf(store: UnderStore, directory: StoreKey): AsyncGenerator<StoreEntry> {
+export async function* entriesOf(store: UnderStore, directory: StoreKey): AsyncGenerator<StoreEntry> {
   for (let cursor: string | undefined, isFirst = true; isFirst || cursor !== undefined; isFirst = false) {
     const page = await store.list(directory, cursor);
     yield* page.entries;
     ({ cursor } = page);
   }
-}
-
-export function storedAttributes({ mode, uid, gid, mtime }: StoreAttributes): StoredAttributes {
-  return {
-    ...(mode !== undefined && { mode }),
-    ...(uid !== undefined && { uid }),
-    ...(gid !== undefined && { gid }),
-    ...(mtime !== undefined && { mtime: String(mtime) }),
-  };
-}
-
-function attributesOf({ mtime, ...rest }: StoredAttributes): StoreAttributes {
-  return { ...rest, ...(mtime !== undefined && { mtime: BigInt(mtime) }) };
 }

@@ -1,178 +1,227 @@
-import { isFault, toLeatError } from '../model/faults.ts';
+import { LeatError } from '../model/faults.ts';
 import { INTENTS } from '../model/ids.ts';
-import type { InodeKind, MountId, RecordRow, StoreKey } from '../model/inode.ts';
+import type { MountId, Origin, RecordRow, StoreKey } from '../model/inode.ts';
 import { type Name, toText } from '../model/names.ts';
-import type { Change, RowKey } from '../ports/metastore.ts';
-import type { StoreAttributes } from '../ports/under-store.ts';
+import type { Change } from '../ports/metastore.ts';
 import type { Context, NamespaceDeps } from './context.ts';
-import { carryOut } from './intent-acts.ts';
+import { type Intent, keysOf } from './intent.ts';
+import { type Failed, IntentLane } from './intent-lane.ts';
+import { KeyIndex } from './key-index.ts';
 
-/** What a store is still owed. Written in the commit that promised it, carried out behind, in order per path. */
-export type Intent = { readonly mount: MountId; readonly key: StoreKey } & (
-  | { readonly act: 'remove'; readonly kind: InodeKind }
-  | { readonly act: 'removeTree' }
-  | { readonly act: 'makeDirectory'; readonly attributes: StoredAttributes }
-  | { readonly act: 'makeSymlink'; readonly target: string; readonly row: RowKey }
-  | { readonly act: 'setAttributes'; readonly attributes: StoredAttributes; readonly row: RowKey }
-  /** `key` is where the bytes are, `to` where they shall be; `row` has moved already. */
-  | { readonly act: 'move'; readonly to: StoreKey; readonly kind: InodeKind; readonly row: RowKey }
-);
+/** An intent on its way into a commit. */
+export interface Promised {
+  readonly change: Change;
+  /** To be called when the commit has answered, before anything else is awaited, and awaited itself. */
+  accept(): Promise<void>;
+}
 
-/** JSON has no bigint: the time is text. */
-export type StoredAttributes = Omit<StoreAttributes, 'mtime'> & { readonly mtime?: string };
+export type MakePromise = (intent: Intent) => Promised;
 
-const IN_FLIGHT_MAX = 16;
-const SCAN_MAX = 1000;
+/** Whatever was owed to `key` or below is owed to `to` instead, or, without one, to nobody. */
+interface Displacement {
+  readonly mount: MountId;
+  readonly key: StoreKey;
+  readonly to?: StoreKey;
+}
+
 const PAGE = 1000;
-const FAILED_MAX = 100;
-const RETRY_MS_MAX = 60_000;
-const RETRY_MS_FIRST = 200;
+const SETTLE_MS_MAX = 60_000;
+const SETTLE_POLL_MS = 50;
 
-interface Pending {
-  readonly name: Name;
-  readonly intent: Intent;
-  attempts: number;
-  notBefore: number;
-  isRunning: boolean;
-}
+/** Everything owed to the stores: a lane for each mount, and what readers of the stores must know of it. */
+export class Intents {
+  readonly failed: Failed[] = [];
+  readonly #deps: NamespaceDeps;
+  readonly #lanes = new Map<MountId, IntentLane>();
+  /** Owed, or being uploaded. */
+  readonly #pending = new KeyIndex();
+  /** Those, and what was done while a listing ran that may have seen the store as it was before. */
+  readonly #unsettled = new KeyIndex();
+  /** Of these the removals and moves, which change what lies below their keys too. */
+  readonly #displaced = new KeyIndex();
+  /** Of the owed ones those that do. */
+  readonly #displacing = new KeyIndex();
+  #context: Context | undefined;
+  /** Those that a promise under way may have to follow; so many came before the first of them. */
+  #displacements: Displacement[] = [];
+  #displacementsPast = 0;
+  readonly #debtors = new Set<{ readonly since: number }>();
+  readonly #turns = new Map<MountId, Promise<void>>();
+  #nextDone = Promise.withResolvers<void>();
 
-export interface Failed {
-  readonly what: string;
-  readonly reason: string;
-}
+  constructor(deps: NamespaceDeps) {
+    this.#deps = deps;
+  }
 
-export interface Intents {
-  /** The change that belongs into the commit; `accept` it once that has committed. */
-  promise(intent: Intent): { readonly change: Change; accept(): void };
-  /** True while something is owed at, above or below the key: what the store says there is not the truth yet. */
-  covers(mount: MountId, key: StoreKey): boolean;
-  owes(mount: MountId): number;
-  /** Resolves when nothing more is owed at, above or below the key. */
-  settled(mount: MountId, key: StoreKey): Promise<void>;
-  readonly pending: number;
-  readonly failed: readonly Failed[];
   /** Reads what an earlier process has left, and begins. */
-  start(context: Context): Promise<void>;
+  async start(context: Context): Promise<void> {
+    this.#context = context;
+    for (let after: Name | undefined; ; ) {
+      const rows = await this.#deps.metastore.list(INTENTS, { ...(after !== undefined && { after }), limit: PAGE });
+      for (const { name, row } of rows) if (row.kind === 'record') this.#accept(name, JSON.parse(row.body) as Intent);
+      if (rows.length < PAGE) return;
+      after = rows.at(-1)?.name;
+    }
+  }
+
   /** Waits for what is in flight, begins nothing more. */
-  stop(): Promise<void>;
-}
-
-export function createIntents(deps: NamespaceDeps): Intents {
-  const queue = new Map<Name, Pending>();
-  const failed: Failed[] = [];
-  const running = new Set<Promise<void>>();
-  let context: Context | undefined;
-  let isStopped = false;
-  let wake: (() => void)[] = [];
-
-  const overlaps = (intent: Intent, mount: MountId, key: StoreKey): boolean =>
-    intent.mount === mount && touches(intent).some((each) => isRelated(each, key));
-
-  function pump(): void {
-    if (!context || isStopped) return;
-    const earlier: Pending[] = [];
-    let scanned = 0;
-    for (const pending of queue.values()) {
-      if (running.size >= IN_FLIGHT_MAX || ++scanned > SCAN_MAX) return;
-      const isFree = !earlier.some((each) =>
-        touches(pending.intent).some((key) => overlaps(each.intent, pending.intent.mount, key)),
-      );
-      earlier.push(pending);
-      if (isFree && !pending.isRunning && pending.notBefore <= deps.clock()) launch(context, pending);
-    }
+  async stop(): Promise<void> {
+    await Promise.all([...this.#lanes.values()].map((lane) => lane.stop()));
   }
 
-  function launch(context: Context, pending: Pending): void {
-    pending.isRunning = true;
-    const run = attempt(context, pending).finally(() => {
-      running.delete(run);
-      pending.isRunning = false;
-      pump();
-    });
-    running.add(run);
-  }
-
-  async function attempt(context: Context, pending: Pending): Promise<void> {
+  /**
+   * Runs a change of rows that owes a store something at keys which it learns by resolving a path. When a directory on that
+   * path is moved or removed meanwhile, what is promised follows it.
+   */
+  async owing<Result>(act: (promise: MakePromise) => Promise<Result>): Promise<Result> {
+    const debtor = { since: this.#displacementsPast + this.#displacements.length };
+    this.#debtors.add(debtor);
     try {
-      await carryOut(context, pending.intent);
-      await forget(context, pending);
-    } catch (error) {
-      if (!isFault(error, 'denied', 'readOnly', 'notPermitted', 'invalid', 'unsupported')) {
-        retryLater(pending, error);
-        return;
-      }
-      failed.push({ what: describe(pending.intent), reason: error.message });
-      failed.splice(0, failed.length - FAILED_MAX);
-      deps.log(`${describe(pending.intent)} cannot be done, and is given up: ${error.message}`);
-      await forget(context, pending);
+      return await act((intent) => this.#promise(intent, debtor.since));
+    } finally {
+      this.#debtors.delete(debtor);
+      this.#forgetDisplacements();
     }
   }
 
-  async function forget(context: Context, { name }: Pending): Promise<void> {
-    await context.metastore.commit([{ act: 'remove', key: { directory: INTENTS, name }, when: 'any' }]);
-    queue.delete(name);
-    for (const go of wake.splice(0)) go();
+  /** As `owing`, for renames and removals of trees: one at a time in each mount, so that their keys are what they were. */
+  async displacing<Result>(mount: MountId | undefined, act: (promise: MakePromise) => Promise<Result>): Promise<Result> {
+    if (mount === undefined) return this.owing(act);
+    const before = this.#turns.get(mount);
+    const turn = Promise.withResolvers<void>();
+    this.#turns.set(mount, turn.promise);
+    try {
+      await before;
+      return await this.owing(act);
+    } finally {
+      turn.resolve();
+      if (this.#turns.get(mount) === turn.promise) this.#turns.delete(mount);
+    }
   }
 
-  function retryLater(pending: Pending, error: unknown): void {
-    const delay = Math.min(RETRY_MS_MAX, RETRY_MS_FIRST * 2 ** pending.attempts++) * (0.5 + Math.random() / 2);
-    pending.notBefore = deps.clock() + delay;
-    deps.log(
-      `${describe(pending.intent)} failed, tried again in ${Math.round(delay)} ms: ${toLeatError(error).message}`,
-    );
-    void deps.sleep(delay).then(pump);
+  get pending(): number {
+    return [...this.#lanes.values()].reduce((sum, lane) => sum + lane.pending, 0);
   }
 
-  function accept(name: Name, intent: Intent): void {
-    queue.set(name, { name, intent, attempts: 0, notBefore: 0, isRunning: false });
-    pump();
+  owes(mount: MountId): number {
+    return this.#lanes.get(mount)?.pending ?? 0;
   }
 
-  return {
-    failed,
-    get pending() {
-      return queue.size;
-    },
-    promise(intent) {
-      const name = deps.newToken() as Name;
-      const row: RecordRow = { kind: 'record', version: 1, body: JSON.stringify(intent) };
-      return {
-        change: { act: 'put', key: { directory: INTENTS, name }, when: 'absent', row },
-        accept: () => accept(name, intent),
+  /** What the store says about this key, or about something below it, is not the truth yet. */
+  isUnsettled(origin: Origin): boolean {
+    return this.#unsettled.hasAtOrBelow(origin);
+  }
+
+  /** What lies here is on its way elsewhere, or gone: what the store lists here belongs to nobody. */
+  isDisplaced(origin: Origin): boolean {
+    return this.#displaced.hasAtOrAbove(origin);
+  }
+
+  /** As `isDisplaced`, but false again as soon as it is done. */
+  isBeingDisplaced(origin: Origin): boolean {
+    return this.#displacing.hasAtOrAbove(origin);
+  }
+
+  /** True while something is owed at, above or below the key. */
+  isPending(origin: Origin): boolean {
+    return this.#pending.hasRelated(origin);
+  }
+
+  /** Resolves when nothing more is owed at, above or below the keys; true if that took waiting. Throws `busy` in the end. */
+  async settled(origins: readonly Origin[]): Promise<boolean> {
+    const until = this.#deps.clock() + SETTLE_MS_MAX;
+    const isOwed = () => origins.find((origin) => this.#pending.hasRelated(origin));
+    let hasWaited = false;
+    for (let owed = isOwed(); owed; owed = isOwed()) {
+      if (this.#deps.clock() > until) {
+        const what = `${toText(owed.key)}: its store is still owed earlier changes`;
+        throw new LeatError('busy', `${what}; see \`leat info\`, and try again when the store answers`);
+      }
+      hasWaited = true;
+      await Promise.race([this.#nextDone.promise, this.#deps.sleep(SETTLE_POLL_MS)]);
+    }
+    return hasWaited;
+  }
+
+  /** Keeps intents away from a key that is being written. Nothing may be pending there. */
+  hold(origin: Origin): () => void {
+    const lane = this.#laneOf(origin.mount);
+    const settle = this.#note([origin], false);
+    const release = lane.hold(origin);
+    return () => {
+      release();
+      settle();
+    };
+  }
+
+  #promise(intent: Intent, since: number): Promised {
+    // By mount, then in order: a lane reads its own, page by page.
+    const name = `${intent.mount}.${this.#deps.newToken()}` as Name;
+    const key = { directory: INTENTS, name };
+    return {
+      change: { act: 'put', key, when: 'absent', row: recordOf(intent) },
+      accept: async () => {
+        const passed = this.#displacements.slice(Math.max(0, since - this.#displacementsPast));
+        const followed = passed.reduce<Intent | undefined>((now, each) => now && follow(now, each), intent);
+        if (followed) this.#accept(name, followed);
+        if (followed === intent) return;
+        const change = followed ? ({ act: 'put', row: recordOf(followed) } as const) : ({ act: 'remove' } as const);
+        await this.#deps.metastore.commit([{ ...change, key, when: 'any' }]);
+      },
+    };
+  }
+
+  #accept(name: Name, intent: Intent): void {
+    const keys = keysOf(intent).map((key) => ({ mount: intent.mount, key }));
+    const isDisplacing = intent.act === 'remove' || intent.act === 'removeTree' || intent.act === 'move';
+    if (intent.act === 'move' || intent.act === 'removeTree') this.#displacements.push(intent);
+    this.#forgetDisplacements();
+    this.#laneOf(intent.mount).accept(name, intent, this.#note(keys, isDisplacing));
+  }
+
+  #forgetDisplacements(): void {
+    const [oldest] = this.#debtors;
+    const needless = oldest ? oldest.since - this.#displacementsPast : this.#displacements.length;
+    this.#displacements.splice(0, needless);
+    this.#displacementsPast += needless;
+  }
+
+  /** Returns what is to be called when it is done. */
+  #note(keys: readonly Origin[], isDisplacing: boolean): () => void {
+    const owed = [this.#pending, ...(isDisplacing ? [this.#displacing] : [])];
+    const seen = [this.#unsettled, ...(isDisplacing ? [this.#displaced] : [])];
+    for (const key of keys) for (const index of [...owed, ...seen]) index.add(key);
+    return () => {
+      for (const key of keys) for (const index of owed) index.delete(key);
+      this.#nextDone.resolve();
+      this.#nextDone = Promise.withResolvers<void>();
+      const forget = () => {
+        for (const key of keys) for (const index of seen) index.delete(key);
       };
-    },
-    covers: (mount, key) => queue.size > 0 && [...queue.values()].some(({ intent }) => overlaps(intent, mount, key)),
-    owes: (mount) => [...queue.values()].filter(({ intent }) => intent.mount === mount).length,
-    async settled(mount, key) {
-      while ([...queue.values()].some(({ intent }) => overlaps(intent, mount, key))) {
-        await new Promise<void>((resolve) => wake.push(resolve));
-      }
-    },
-    async start(started) {
-      context = started;
-      for (let after: Name | undefined; ;) {
-        const rows = await deps.metastore.list(INTENTS, { ...(after !== undefined && { after }), limit: PAGE });
-        for (const { name, row } of rows) if (row.kind === 'record') accept(name, JSON.parse(row.body) as Intent);
-        if (rows.length < PAGE) return;
-        after = rows.at(-1)?.name;
-      }
-    },
-    async stop() {
-      isStopped = true;
-      await Promise.all(running);
-    },
-  };
+      // A page that the store gave before this was done may be looked at after: the listing must still know.
+      const running = [...(this.#context?.listings.values() ?? [])].map(({ done }) => done);
+      if (running.length === 0) forget();
+      else void Promise.allSettled(running).then(forget);
+    };
+  }
+
+  #laneOf(mount: MountId): IntentLane {
+    const found = this.#lanes.get(mount);
+    if (found) return found;
+    const lane = new IntentLane({ mount, deps: this.#deps, context: () => this.#context, failed: this.failed });
+    this.#lanes.set(mount, lane);
+    return lane;
+  }
 }
 
-function touches(intent: Intent): readonly StoreKey[] {
-  return intent.act === 'move' ? [intent.key, intent.to] : [intent.key];
+function recordOf(intent: Intent): RecordRow {
+  return { kind: 'record', version: 1, body: JSON.stringify(intent) };
 }
 
-function isRelated(a: StoreKey, b: StoreKey): boolean {
-  return a === b || a === '' || b === '' || a.startsWith(`${b}/`) || b.startsWith(`${a}/`);
-}
-
-function describe(intent: Intent): string {
-  const to = intent.act === 'move' ? ` to ${toText(intent.to)}` : '';
-  return `${intent.act} of ${toText(intent.key)}${to} in the store of mount ${intent.mount}`;
+/** What an intent means after a displacement that was committed before it, but not known to it. */
+function follow(intent: Intent, { mount, key, to }: Displacement): Intent | undefined {
+  const isBelow = intent.mount === mount && (intent.key === key || intent.key.startsWith(`${key}/`));
+  // Renames and removals of trees take turns, and have seen it.
+  if (!isBelow || intent.act === 'move' || intent.act === 'removeTree') return intent;
+  return to === undefined ? undefined : { ...intent, key: `${to}${intent.key.slice(key.length)}` as StoreKey };
 }

@@ -2,115 +2,141 @@ import { LeatError } from '../model/faults.ts';
 import { MOUNTS } from '../model/ids.ts';
 import type { Inode, MountId, StoreKey } from '../model/inode.ts';
 import { type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
-import type { Change } from '../ports/metastore.ts';
+import { type Change, CHANGES_MAX } from '../ports/metastore.ts';
+import type { UnderStore } from '../ports/under-store.ts';
 import { isSuperuser } from './access.ts';
-import { commit, type Context, type Place, putRow, retried } from './context.ts';
+import { commit, type Context, mountsWithin, type Place, putRow, retried } from './context.ts';
 import { mkdir } from './create.ts';
 import type { Actor, Mount, NewMount } from './namespace.ts';
-import { toTrash } from './remove.ts';
-import { demandDirectory, resolveOne } from './resolve.ts';
+import { demandDirectory, resolve, resolveOne } from './resolve.ts';
+import { demandRowOptions, toTrash } from './store-rows.ts';
+import { unopenedStore } from './unopened-store.ts';
 
 const MOUNTS_MAX = 1000;
 const MOUNT_POINT_MODE = 0o755;
-const SECRET = /(secret|token|password)/;
+const SECRET = /(secret|key|token|password)$/;
+const DRAIN_POLL_MS = 50;
+const DRAIN_MS_MAX = 10_000;
 
-/** Loads what is mounted; a store that is not there shows when it is used. */
+/** Loads what is mounted. A store that cannot be opened shows when it is used, and hinders no other. */
 export async function loadMounts(context: Context): Promise<void> {
   const rows = await context.metastore.list(MOUNTS, { limit: MOUNTS_MAX });
   for (const { row } of rows) {
     if (row.kind !== 'record') continue;
     const mount = JSON.parse(row.body) as Mount;
-    context.mounted.set(mount.id, { mount, store: context.storeOf(mount) });
+    context.mounted.set(mount.id, { mount, store: opened(context, mount) });
   }
 }
 
+function opened(context: Context, made: Mount): UnderStore {
+  try {
+    return context.storeOf(made);
+  } catch (error) {
+    return unopenedStore(made, error);
+  }
+}
+
+/** The store must answer before anything is written down; the mount point is made if need be. */
 export async function mount(context: Context, actor: Actor, wanted: NewMount): Promise<Mount> {
   demandAdministrator(actor);
-  if (context.mounted.size >= MOUNTS_MAX)
-    throw new LeatError('noSpace', `${toText(wanted.path)}: ${MOUNTS_MAX} mounts are the limit`);
-  const made: Mount = { ...wanted, id: context.newToken() as MountId };
-  const store = context.storeOf(made);
+  demandRowOptions(wanted.options);
+  if (context.mounted.size >= MOUNTS_MAX) {
+    throw new LeatError('noSpace', `${toText(wanted.path)}: ${MOUNTS_MAX} mounts are the limit; unmount one`);
+  }
+  const id = context.newToken() as MountId;
+  const store = context.storeOf({ ...wanted, id });
   try {
     await store.list('' as StoreKey);
-    if (wanted.path !== ROOT_PATH) await mkdir(context, actor, wanted.path, { mode: MOUNT_POINT_MODE, parents: true });
-    await retried(context, wanted.path, () => join(context, actor, made));
+    if (wanted.path !== ROOT_PATH) {
+      await mkdir(context, actor, wanted.path, { mode: MOUNT_POINT_MODE, parents: true, isUnowed: true });
+    }
+    const { path } = await resolveOne(context, actor, wanted.path, { follow: true });
+    const made = { ...wanted, path, id };
+    // Known before it is committed, so that nobody renames or removes a directory above it in between.
+    context.mounted.set(id, { mount: made, store });
+    await retried(context, path, () => join(context, actor, made));
+    return withoutSecrets(made);
   } catch (error) {
+    context.mounted.delete(id);
     await store.close();
     throw error;
   }
-  context.mounted.set(made.id, { mount: made, store });
-  return withoutSecrets(made);
 }
 
 async function join(context: Context, actor: Actor, made: Mount): Promise<true | undefined> {
-  const place = await resolveOne(context, actor, made.path);
+  const chain = await resolve(context, actor, made.path);
+  const place = chain.pop() as Place;
   demandDirectory(place);
-  if (place.inode.mount !== undefined)
+  if (place.inode.mount !== undefined) {
     throw new LeatError('busy', `${toText(made.path)}: is a mount already; unmount it first`);
+  }
+  if (chain.length > CHANGES_MAX - 2) throw new LeatError('unsupported', `${toText(made.path)}: is too deep for a mount`);
   const [entry] = await context.metastore.list(place.inode.id, { limit: 1 });
-  if (entry)
+  if (entry) {
     throw new LeatError('notEmpty', `${toText(made.path)}: holds ${toText(entry.name)}; mount on an empty directory`);
+  }
   const { listedAt: _, ...unlisted } = place.inode;
-  const row: Inode = {
-    ...unlisted,
-    version: place.inode.version + 1,
-    mount: made.id,
-    origin: { mount: made.id, key: '' as StoreKey },
-  };
-  const record: Change = {
-    act: 'put',
-    key: { directory: MOUNTS, name: made.id as string as Name },
-    when: 'absent',
-    row: { kind: 'record', version: 1, body: JSON.stringify(made) },
-  };
+  const origin = { mount: made.id, key: '' as StoreKey };
+  const row: Inode = { ...unlisted, version: place.inode.version + 1, mount: made.id, origin };
   const { committed } = await commit(context, actor, [
     { act: 'put', key: place.key, when: { version: place.inode.version }, row },
-    record,
+    { act: 'put', key: recordKey(made.id), when: 'absent', row: { kind: 'record', version: 1, body: JSON.stringify(made) } },
+    // A new version of every directory above: who is about to move one looks again, and finds the mount.
+    ...chain.map(({ key, inode }) => putRow(key, inode, {})),
   ]);
   return committed || undefined;
 }
 
+const recordKey = (id: MountId) => ({ directory: MOUNTS, name: id as string as Name });
+
 /** The rows go, the store stays as it is. */
 export async function unmount(context: Context, actor: Actor, path: Path): Promise<void> {
   demandAdministrator(actor);
-  const place = await resolveOne(context, actor, path);
+  const place = await resolveOne(context, actor, path, { follow: true });
   const id = place.inode.mount;
   const mounted = id === undefined ? undefined : context.mounted.get(id);
   if (!id || !mounted) throw new LeatError('invalid', `${toText(path)}: is not a mount; \`leat mounts\` lists them`);
-  const below = [...context.mounted.values()].find(
-    (each) => each.mount.path !== path && isBelow(each.mount.path, path),
-  );
-  if (below)
+  const below = mountsWithin(context, place.path).find(({ mount: each }) => each.id !== id);
+  if (below) {
     throw new LeatError('busy', `${toText(path)}: ${toText(below.mount.path)} is mounted below it; unmount that first`);
-  if (context.intents.owes(id) > 0) {
-    throw new LeatError(
-      'busy',
-      `${toText(path)}: its store is still owed ${context.intents.owes(id)} changes; try again when \`leat info\` shows none`,
-    );
   }
-  await retried(context, path, () => part(context, actor, path, id));
+  await drain(context, mounted.mount);
+  await retried(context, path, () => part(context, actor, place.path, id));
   context.mounted.delete(id);
+  const listings = [...context.listings.values()].filter((listing) => listing.mount === id);
+  await Promise.allSettled(listings.map(({ done }) => done));
   await mounted.store.close();
 }
 
-async function part(context: Context, actor: Actor, path: Path, id: MountId): Promise<true | undefined> {
-  const place = await resolveOne(context, actor, path);
-  if (place.inode.mount !== id) return true;
-  const changes: Change[] = [
-    path === ROOT_PATH
-      ? emptied(context, place)
-      : { act: 'remove', key: place.key, when: { version: place.inode.version } },
-    toTrash(context, place.inode),
-    { act: 'remove', key: { directory: MOUNTS, name: id as string as Name }, when: 'any' },
-  ];
-  return (await commit(context, actor, changes)).committed || undefined;
+/** What is owed would be lost with the mount: it gets a while to be done. */
+async function drain(context: Context, { id, path }: Mount): Promise<void> {
+  const until = context.clock() + DRAIN_MS_MAX;
+  while (context.intents.owes(id) > 0) {
+    if (context.clock() > until) {
+      const what = `its store is still owed ${context.intents.owes(id)} changes`;
+      throw new LeatError('busy', `${toText(path)}: ${what}; see \`leat info\`, and try again when there are none`);
+    }
+    await context.sleep(DRAIN_POLL_MS);
+  }
 }
 
-/** The root cannot go, but its entries can: it gets a new id, and the old one goes to the trash with all that hangs on it. */
-function emptied(context: Context, place: Place): Change {
-  const { mount: _, origin: __, listedAt: ___, ...plain } = place.inode;
-  const change = putRow(place.key, place.inode, {});
-  return { ...change, act: 'put', row: { ...plain, version: place.inode.version + 1, id: context.newId() } };
+async function part(context: Context, actor: Actor, path: Path, id: MountId): Promise<true | undefined> {
+  const { inode, key } = await resolveOne(context, actor, path);
+  if (inode.mount !== id) return true;
+  const removal: Change = { act: 'remove', key, when: { version: inode.version } };
+  const { committed } = await commit(context, actor, [
+    path === ROOT_PATH ? emptied(context, { inode, key }) : removal,
+    toTrash(context, inode),
+    { act: 'remove', key: recordKey(id), when: 'any' },
+  ]);
+  return committed || undefined;
+}
+
+/** The root cannot go, but what is in it can: it gets a new id, and the old one goes to the trash with all that hangs on it. */
+function emptied(context: Context, { inode, key }: Pick<Place, 'inode' | 'key'>): Change {
+  const { mount: _, origin: __, listedAt: ___, ...plain } = inode;
+  const row = { ...plain, version: inode.version + 1, id: context.newId() };
+  return { act: 'put', key, when: { version: inode.version }, row };
 }
 
 export function mountsOf(context: Context): Mount[] {
@@ -123,11 +149,7 @@ function withoutSecrets(mount: Mount): Mount {
   return { ...mount, options: Object.fromEntries(options) as Record<string, string> };
 }
 
-function isBelow(path: Path, directory: Path): boolean {
-  return directory === '/' || path.startsWith(`${directory}/`);
-}
-
 function demandAdministrator(actor: Actor): void {
-  if (!isSuperuser(actor))
-    throw new LeatError('notPermitted', 'only the administrator (uid 0 to the agent) mounts and unmounts stores');
+  if (isSuperuser(actor)) return;
+  throw new LeatError('notPermitted', 'only the administrator (uid 0 to the agent) mounts and unmounts stores');
 }

@@ -1,59 +1,64 @@
 import { LeatError } from '../model/faults.ts';
-import { TRASH } from '../model/ids.ts';
-import type { Inode } from '../model/inode.ts';
-import { type Name, type Path, toText } from '../model/names.ts';
+import { type Path, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
-import { demandChange, demandSticky, demandWritable } from './access.ts';
-import { commit, type Context, inodeAt, LEASE_MS, type Place, putRow, retried } from './context.ts';
-import { touchDirectory } from './directory-times.ts';
-import type { Intent } from './intents.ts';
+import { demandChange, demandSticky } from './access.ts';
+import { closeEmpty, reopen } from './closing.ts';
+import { commit, type Context, homeOf, mountsWithin, type Place, retried } from './context.ts';
+import type { Intent } from './intent.ts';
+import type { MakePromise } from './intents.ts';
 import { beginListing } from './listing.ts';
 import type { Actor, Expectation } from './namespace.ts';
-import { child, demandDirectory, reopen, resolveTarget, type Target } from './resolve.ts';
-
-const CLOSING_POLL_MS = 5;
+import { child, demandDirectory, resolveTarget, type Target } from './resolve.ts';
+import { toTrash } from './store-rows.ts';
 
 export async function remove(
   context: Context,
   actor: Actor,
   path: Path,
-  options: { readonly kind: 'file' | 'directory' } & Expectation,
+  { kind, ...expect }: { readonly kind: 'file' | 'directory' } & Expectation,
 ): Promise<void> {
-  await retried(context, path, async () => {
+  const attempt = async (promise: MakePromise) => {
     const target = await resolveTarget(context, actor, path);
     const place = await findEntry(context, actor, target);
-    expectSame(place, options);
+    expectSame(place, expect);
     demandNoMount(context, place);
-    if (options.kind === 'directory') demandDirectory(place);
-    else if (place.inode.kind === 'directory')
+    if (kind === 'directory') demandDirectory(place);
+    else if (place.inode.kind === 'directory') {
       throw new LeatError('isDirectory', `${toText(path)}: is a directory; remove it as one`);
+    }
     const isDone =
-      options.kind === 'directory'
-        ? await removeDirectory(context, actor, place)
-        : await detach(context, actor, place, []);
-    if (isDone) touchDirectory(context, target.directory);
+      kind === 'directory'
+        ? await removeDirectory(context, actor, { place, promise })
+        : await detach(context, actor, { place, promise });
+    if (isDone) context.times.touch(context, target.directory);
     return isDone || undefined;
-  });
+  };
+  await retried(context, path, () => context.intents.owing(attempt));
 }
 
 /** One commit, whatever lies below: the row moves into the trash, the store is owed the removal, a reclaimer works behind. */
 export async function removeTree(context: Context, actor: Actor, path: Path): Promise<void> {
-  await retried(context, path, async () => {
+  const attempt = async (promise: MakePromise) => {
     const target = await resolveTarget(context, actor, path);
     const place = await findEntry(context, actor, target);
     demandNoMount(context, place);
-    const changes = place.inode.kind === 'directory' ? [toTrash(context, place.inode)] : [];
-    const isDone = await detach(context, actor, place, changes);
-    if (isDone) touchDirectory(context, target.directory);
+    const trash = place.inode.kind === 'directory' ? toTrash(context, place.inode) : undefined;
+    const isDone = await detach(context, actor, { place, promise, trash });
+    if (isDone) context.times.touch(context, target.directory);
     return isDone || undefined;
+  };
+  await retried(context, path, async () => {
+    const { directory } = await resolveTarget(context, actor, path);
+    return context.intents.displacing(directory.origin?.mount, attempt);
   });
 }
 
+/** An entry that this actor may take out of its directory. */
 export async function findEntry(context: Context, actor: Actor, { directory, name, path }: Target): Promise<Place> {
   const place = await child(context, actor, directory, name);
   if (!place) throw new LeatError('notFound', `${toText(path)}: no such file or directory`);
+  demandNoMountPoint(place);
   demandChange(context, actor, directory);
-  demandWritable(context, place);
   demandSticky(actor, directory, place);
   return place;
 }
@@ -63,62 +68,53 @@ export function expectSame(place: Place, { id }: Expectation): void {
   throw new LeatError('changed', `${toText(place.path)}: another file has taken this name; look again`);
 }
 
+function demandNoMountPoint({ inode, path }: Place): void {
+  if (inode.mount !== undefined) throw new LeatError('busy', `${toText(path)}: is a mount; unmount it first`);
+}
+
 /** A mount point, or a directory with one below, stays: its store would go with it. */
-export function demandNoMount(context: Context, place: Place): void {
-  for (const { mount } of context.mounted.values()) {
-    if (mount.path === place.path || mount.path.startsWith(`${place.path}/`)) {
-      throw new LeatError('busy', `${toText(place.path)}: ${toText(mount.path)} is a mount; unmount it first`);
-    }
-  }
+export function demandNoMount(context: Context, { path }: Place): void {
+  const [within] = mountsWithin(context, path);
+  if (within) throw new LeatError('busy', `${toText(path)}: ${toText(within.mount.path)} is a mount; unmount it first`);
 }
 
-export function toTrash(context: Context, inode: Inode): Change {
-  const { origin: _, mount: __, closing: ___, ...row } = inode;
-  return { act: 'put', key: { directory: TRASH, name: context.newToken() as Name }, when: 'absent', row };
+interface Detachment {
+  readonly place: Place;
+  readonly promise: MakePromise;
+  /** With it a tree goes, else one entry. */
+  readonly trash?: Change | undefined;
 }
 
-async function detach(context: Context, actor: Actor, place: Place, changes: readonly Change[]): Promise<boolean> {
-  const owed = removalOf(place);
-  const promised = owed && context.intents.promise(owed);
-  const removal: Change = { act: 'remove', key: place.key, when: { version: place.inode.version } };
-  const { committed } = await commit(context, actor, [removal, ...changes, ...(promised ? [promised.change] : [])]);
-  if (committed) promised?.accept();
+async function detach(context: Context, actor: Actor, { place, promise, trash }: Detachment): Promise<boolean> {
+  const promised = removalsOf(context, place, trash !== undefined).map(promise);
+  const { committed } = await commit(context, actor, [
+    { act: 'remove', key: place.key, when: { version: place.inode.version } },
+    ...(trash ? [trash] : []),
+    ...promised.map(({ change }) => change),
+  ]);
+  if (committed) await Promise.all(promised.map(({ accept }) => accept()));
   return committed;
 }
 
-export function removalOf({ origin, inode }: Place): Intent | undefined {
-  if (!origin) return undefined;
-  if (inode.kind === 'directory') return { act: 'removeTree', ...origin };
-  return { act: 'remove', ...origin, kind: inode.kind };
+/** What is being moved may be at either key when its turn comes, so both are owed a removal. */
+export function removalsOf(context: Context, { origin, inode, path }: Place, isTree: boolean): Intent[] {
+  if (!origin) return [];
+  const home = homeOf(context, origin, path);
+  const keys = home.key === origin.key || !context.intents.isPending(origin) ? [origin] : [origin, home];
+  return keys.map(({ mount, key }) =>
+    isTree ? { act: 'removeTree', mount, key } : { act: 'remove', mount, key, kind: inode.kind },
+  );
 }
 
-/**
- * Marks the directory closing, then looks for entries, then deletes it on the condition that the mark is still its own. A
- * creator writes its row before it reads the mark, so one of the two sees the other.
- */
-async function removeDirectory(context: Context, actor: Actor, place: Place): Promise<boolean> {
+async function removeDirectory(context: Context, actor: Actor, { place, promise }: Detachment): Promise<boolean> {
+  // Entries that nobody has looked at yet count too.
   if (place.origin && place.inode.listedAt === undefined) {
-    await beginListing(context, place).done; // entries that nobody has looked at yet count too
+    await beginListing(context, place).done;
     return false;
   }
-  if (place.inode.closing && place.inode.closing.until > context.clock()) {
-    await context.sleep(CLOSING_POLL_MS);
-    return false;
-  }
-  const closing = { token: context.newToken(), until: context.clock() + LEASE_MS };
-  if (!(await commit(context, actor, [putRow(place.key, place.inode, { closing })])).committed) return false;
-  const marked = await inodeAt(context, place.key);
-  if (marked?.closing?.token !== closing.token) return false;
-  const [entry] = await context.metastore.list(place.inode.id, { limit: 1 });
-  if (entry) {
-    await reopen(context, place.key, marked);
-    throw new LeatError('notEmpty', `${toText(place.path)}: is not empty; it holds ${toText(entry.name)}`);
-  }
-  if (context.clock() >= closing.until) return false;
-  const owed = place.origin && ({ act: 'remove', ...place.origin, kind: 'directory' } as const);
-  const promised = owed && context.intents.promise(owed);
-  const removal: Change = { act: 'remove', key: place.key, when: { version: marked.version } };
-  const { committed } = await commit(context, actor, promised ? [removal, promised.change] : [removal]);
-  if (committed) promised?.accept();
-  return committed;
+  const marked = await closeEmpty(context, actor, place);
+  if (!marked) return false;
+  const isDone = await detach(context, actor, { place: { ...place, inode: marked }, promise });
+  if (!isDone) await reopen(context, place.key, marked);
+  return isDone;
 }

@@ -1,25 +1,30 @@
 import { LeatError } from '../model/faults.ts';
 import type { Inode, Origin } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
-import type { Change, RowKey } from '../ports/metastore.ts';
+import { type Change, CHANGES_MAX } from '../ports/metastore.ts';
 import { demandAccess, demandChange, demandSticky, WRITE } from './access.ts';
+import { closeEmpty, opened, reopen } from './closing.ts';
 import {
   commit,
   type Context,
+  homeOf,
+  inheritedOrigin,
   keyIn,
-  MOVED_MAX,
   nanosOf,
-  originOf,
   type Place,
-  revised,
+  rememberMove,
   retried,
-  storeAt,
+  revised,
 } from './context.ts';
-import { touchDirectory } from './directory-times.ts';
+import { rowOf } from './intent.ts';
+import type { MakePromise, Promised } from './intents.ts';
 import { beginListing } from './listing.ts';
 import type { Actor, RenameOptions } from './namespace.ts';
-import { demandNoMount, findEntry, removalOf } from './remove.ts';
+import { demandNoMount, findEntry, removalsOf } from './remove.ts';
 import { child, demandDirectory, resolveTarget, type Target } from './resolve.ts';
+
+/** Room in a commit for the row itself, at both keys, and what the store is owed. */
+const CHANGES_BESIDE_MAX = 6;
 
 export async function rename(
   context: Context,
@@ -28,137 +33,135 @@ export async function rename(
   to: Path,
   options: RenameOptions = {},
 ): Promise<Inode> {
-  return retried(context, from, () => attempt(context, actor, { from, to, options }));
+  return retried(context, from, async () => {
+    const { directory } = await resolveTarget(context, actor, from);
+    const mount = directory.origin?.mount;
+    const outcome = await context.intents.displacing(mount, (promise) =>
+      attempt(context, actor, { from, to, options, promise }),
+    );
+    // Outside of the turn: others go on while the store catches up.
+    if (outcome && 'owed' in outcome) await context.intents.settled(outcome.owed);
+    return outcome && 'moved' in outcome ? outcome.moved : undefined;
+  });
 }
 
-interface Move {
+/** Undefined: somebody was quicker. `owed`: these keys have to be settled before. */
+type Outcome = { readonly moved: Inode } | { readonly owed: readonly Origin[] } | undefined;
+
+interface Wish {
   readonly from: Path;
   readonly to: Path;
   readonly options: RenameOptions;
+  readonly promise: MakePromise;
 }
 
-async function attempt(context: Context, actor: Actor, { from, to, options }: Move): Promise<Inode | undefined> {
-  const source = await resolveTarget(context, actor, from);
-  const place = await findEntry(context, actor, source);
-  const target = await resolveTarget(context, actor, to);
-  demandChange(context, actor, target.directory);
-  const replaced = await child(context, actor, target.directory, target.name);
-  if (replaced?.inode.id === place.inode.id) return place.inode;
-  demandAllowed(context, actor, { place, source, target, replaced, options });
-  if (replaced?.inode.kind === 'directory' && !(await isEmpty(context, replaced))) {
-    throw new LeatError('notEmpty', `${toText(to)}: a directory that is not empty cannot be replaced`);
-  }
-  return carryOver(context, actor, { place, source, target, replaced });
-}
-
-interface Planned {
+interface Plan {
+  readonly promise: MakePromise;
   readonly place: Place;
   readonly source: Target;
   readonly target: Target;
   readonly replaced: Place | undefined;
 }
 
-function demandAllowed(
-  context: Context,
-  actor: Actor,
-  { place, target, replaced, options }: Planned & { options: RenameOptions },
-): void {
-  const { path } = target;
-  demandNoMount(context, place);
-  if (replaced) {
-    if (options.noReplace) throw new LeatError('exists', `${toText(path)}: exists`);
-    demandNoMount(context, replaced);
-    demandSticky(actor, target.directory, replaced);
-    if (place.inode.kind === 'directory') demandDirectory(replaced);
-    else if (replaced.inode.kind === 'directory')
-      throw new LeatError('isDirectory', `${toText(path)}: is a directory; a file cannot replace it`);
+async function attempt(context: Context, actor: Actor, { from, to, options, promise }: Wish): Promise<Outcome> {
+  const source = await resolveTarget(context, actor, from);
+  const place = await findEntry(context, actor, source);
+  const target = await resolveTarget(context, actor, to);
+  demandChange(context, actor, target.directory);
+  const replaced = await child(context, actor, target.directory, target.name);
+  if (replaced && options.noReplace) throw new LeatError('exists', `${toText(to)}: exists`);
+  if (replaced?.inode.id === place.inode.id) return { moved: place.inode };
+  const plan = { place, source, target, replaced, promise };
+  demandAllowed(context, actor, plan);
+  if (replaced?.inode.kind !== 'directory') return carryOver(context, actor, plan);
+  if (replaced.origin && replaced.inode.listedAt === undefined) {
+    await beginListing(context, replaced).done;
+    return undefined;
   }
-  if (target.chain.some((ancestor) => ancestor.inode.id === place.inode.id)) {
-    throw new LeatError(
-      'invalid',
-      `${toText(path)}: lies below ${toText(place.path)}, which cannot be moved into itself`,
-    );
-  }
-  // The `..` of a directory that changes its parent is written, so the directory itself must be writable.
-  if (place.inode.kind === 'directory' && place.key.directory !== target.directory.inode.id)
-    demandAccess(actor, place, WRITE);
-  if (place.origin?.mount !== target.directory.origin?.mount) {
-    throw new LeatError(
-      'crossMount',
-      `${toText(place.path)} and ${toText(path)} lie in different stores; copy it, then remove it`,
-    );
-  }
+  // A directory that is replaced is removed, with all the care that takes.
+  const marked = await closeEmpty(context, actor, replaced);
+  if (!marked) return undefined;
+  const outcome = await carryOver(context, actor, { ...plan, replaced: { ...replaced, inode: marked } });
+  if (!outcome || !('moved' in outcome)) await reopen(context, replaced.key, marked);
+  return outcome;
 }
 
-async function isEmpty(context: Context, directory: Place): Promise<boolean> {
-  if (directory.origin && directory.inode.listedAt === undefined) await beginListing(context, directory).done;
-  return (await context.metastore.list(directory.inode.id, { limit: 1 })).length === 0;
+function demandAllowed(context: Context, actor: Actor, { place, target, replaced }: Plan): void {
+  const { path, directory, chain } = target;
+  demandNoMount(context, place);
+  if (chain.some((ancestor) => ancestor.inode.id === place.inode.id)) {
+    const what = `lies below ${toText(place.path)}, which cannot be moved into itself`;
+    throw new LeatError('invalid', `${toText(path)}: ${what}`);
+  }
+  if (replaced) {
+    demandNoMount(context, replaced);
+    demandSticky(actor, directory, replaced);
+    if (place.inode.kind === 'directory') demandDirectory(replaced);
+    else if (replaced.inode.kind === 'directory') {
+      throw new LeatError('isDirectory', `${toText(path)}: is a directory; a file cannot replace it`);
+    }
+  }
+  // The `..` of a directory that changes its parent is written, so the directory itself must be writable.
+  const isMovedAway = place.key.directory !== directory.inode.id;
+  if (place.inode.kind === 'directory' && isMovedAway) demandAccess(actor, place, WRITE);
+  if (place.origin?.mount !== directory.origin?.mount) {
+    const what = `${toText(place.path)} and ${toText(path)} lie in different stores`;
+    throw new LeatError('crossMount', `${what}; copy it, then remove it`);
+  }
 }
 
 /**
- * One commit: the row leaves one key and is put at the other. Moving a directory checks every ancestor of the target, so that
- * of two moves that would make a circle one fails; a file checks only the directory that takes it in, against its removal.
+ * One commit: the row leaves one key and is put at the other. A directory that changes its parent checks every ancestor of the
+ * target, so that of two moves that would make a circle one fails; else only the directory that takes the row in is checked,
+ * against its removal.
  */
-async function carryOver(
-  context: Context,
-  actor: Actor,
-  { place, source, target, replaced }: Planned,
-): Promise<Inode | undefined> {
+async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<Outcome> {
+  const { place, source, target, replaced } = plan;
   const key = keyIn(target.directory, target.name);
-  const owed = debts(context, { place, source, target, replaced });
-  const { origin: _, ...plain } = place.inode;
-  const moved = revised(plain, { ctime: nanosOf(context.clock()), ...(owed.origin && { origin: owed.origin }) });
-  const guarded = place.inode.kind === 'directory' ? target.chain : [target.directory];
-  if (guarded.some(({ inode }) => inode.closing)) {
-    await context.sleep(1);
+  const isMovedAway = place.key.directory !== target.directory.inode.id;
+  const guarded = place.inode.kind === 'directory' && isMovedAway ? target.chain : [target.directory];
+  if (guarded.length > CHANGES_MAX - CHANGES_BESIDE_MAX) {
+    throw new LeatError('unsupported', `${toText(target.path)}: is too deep to move a directory into`);
+  }
+  const closing = [place, ...guarded].find(({ inode }) => inode.closing);
+  if (closing) {
+    await opened(context, closing.key, closing.inode);
     return undefined;
   }
-  const changes: Change[] = [
+  // What is owed names keys, so keys do not change under it.
+  const owed = place.origin ? [place.origin, homeOf(context, place.origin, place.path)] : [];
+  if (owed.some((each) => context.intents.isPending(each))) return { owed };
+  const { origin, promised } = debtsOf(context, plan);
+  const { origin: _, ...plain } = place.inode;
+  const moved = revised(plain, { ctime: nanosOf(context.clock()), ...(origin && { origin }) });
+  const { committed } = await commit(context, actor, [
     { act: 'remove', key: place.key, when: { version: place.inode.version } },
     { act: 'put', key, when: replaced ? { version: replaced.inode.version } : 'absent', row: moved },
     ...guarded.map(({ key: each, inode }): Change => ({ act: 'check', key: each, when: { version: inode.version } })),
-    ...owed.promised.map(({ change }) => change),
-  ];
-  if (!(await commit(context, actor, changes)).committed) return undefined;
-  for (const { accept } of owed.promised) accept();
-  if (place.inode.kind === 'directory') rememberMove(context, place.inode, key);
-  touchDirectory(context, source.directory);
-  touchDirectory(context, target.directory);
-  return moved;
+    ...promised.map(({ change }) => change),
+  ]);
+  if (!committed) return undefined;
+  if (place.inode.kind === 'directory') rememberMove(context, place.inode.id, key);
+  await Promise.all(promised.map(({ accept }) => accept()));
+  context.times.touch(context, source.directory);
+  context.times.touch(context, target.directory);
+  return { moved };
 }
 
 interface Debts {
   /** Where the bytes stay until the store has moved them. */
   readonly origin: Origin | undefined;
-  readonly promised: readonly ReturnType<Context['intents']['promise']>[];
+  readonly promised: readonly Promised[];
 }
 
-function debts(context: Context, { place, target, replaced }: Planned): Debts {
-  const inherited = originOf({ ...place.inode, origin: undefined } as unknown as Inode, target.directory, target.name);
-  if (!place.origin || !inherited) return { origin: undefined, promised: [] };
-  const removal = replaced && removalOf(replaced);
-  const isSameKey = removal?.key === inherited.key;
-  const { store } = storeAt(context, place.origin);
-  const isThere =
-    place.inode.fingerprint !== undefined ||
-    place.inode.kind !== 'file' ||
-    context.intents.covers(place.origin.mount, place.origin.key);
-  const row: RowKey = keyIn(target.directory, target.name);
-  const move = { act: 'move', ...place.origin, to: inherited.key, kind: place.inode.kind, row } as const;
-  // A move replaces a file at its target by itself; a directory has to be gone before.
-  const replacement =
-    removal && (!isSameKey || replaced?.inode.kind === 'directory' || !store.supports.move)
-      ? [context.intents.promise(removal)]
-      : [];
-  if (!isThere) return { origin: undefined, promised: replacement };
-  return { origin: place.origin, promised: [...replacement, context.intents.promise(move)] };
-}
-
-function rememberMove(context: Context, { id }: Inode, key: RowKey): void {
-  context.movedTo.delete(id);
-  context.movedTo.set(id, key);
-  for (const old of context.movedTo.keys()) {
-    if (context.movedTo.size <= MOVED_MAX) return;
-    context.movedTo.delete(old);
-  }
+function debtsOf(context: Context, { place, target, replaced, promise }: Plan): Debts {
+  const home = inheritedOrigin(target.directory, target.name);
+  if (!place.origin || !home) return { origin: undefined, promised: [] };
+  const to = homeOf(context, place.origin, target.path).key;
+  const row = rowOf(keyIn(target.directory, target.name), place.inode);
+  const move = { act: 'move', ...place.origin, to, kind: place.inode.kind, row } as const;
+  // A file is replaced by the move itself; a directory, or what lies elsewhere, has to be gone before.
+  const removals = replaced ? removalsOf(context, replaced, false) : [];
+  const needed = removals.filter(({ key }) => replaced?.inode.kind === 'directory' || key !== to);
+  return { origin: place.origin, promised: [...needed, move].map(promise) };
 }

@@ -2,14 +2,13 @@ import { LeatError } from '../model/faults.ts';
 import { ABOVE_ROOT } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import { baseName, joinPath, type Name, namesOf, type Path, parentOf, ROOT_PATH, toText } from '../model/names.ts';
-import type { RowKey } from '../ports/metastore.ts';
 import { demandAccess, SEARCH } from './access.ts';
+import { confirmed } from './closing.ts';
 import { type Context, inodeAt, keyIn, LEASE_MS, originOf, type Place } from './context.ts';
-import { findInStore, isDueForLookup } from './listing.ts';
+import { findInStore, isDueForLookup } from './lookup.ts';
 import type { Actor } from './namespace.ts';
 
 const SYMLINKS_MAX = 40;
-const CLOSING_WAIT_MS = 5;
 
 export interface ResolveOptions {
   /** Go through a symlink at the end. */
@@ -62,6 +61,7 @@ export interface Target {
   readonly chain: readonly Place[];
   readonly directory: Place;
   readonly name: Name;
+  /** Free of symlinks. */
   readonly path: Path;
 }
 
@@ -71,7 +71,8 @@ export async function resolveTarget(context: Context, actor: Actor, path: Path):
   const chain = await resolve(context, actor, parentOf(path), { follow: true });
   const directory = last(chain);
   demandDirectory(directory);
-  return { chain, directory, name: baseName(path), path };
+  const name = baseName(path);
+  return { chain, directory, name, path: joinPath(directory.path, name) };
 }
 
 export function demandDirectory(place: Place): void {
@@ -89,47 +90,20 @@ export async function rootPlace(context: Context): Promise<Place> {
 export async function child(context: Context, actor: Actor, directory: Place, name: Name): Promise<Place | undefined> {
   demandDirectory(directory);
   demandAccess(actor, directory, SEARCH);
-  const key = keyIn(directory, name);
-  let inode = await inodeAt(context, key);
-  if (
-    inode?.bornAt !== undefined &&
-    context.clock() - inode.bornAt < LEASE_MS &&
-    !(await confirmed(context, directory))
-  )
-    return undefined;
-  if (directory.origin && isDueForLookup(context, directory, inode))
-    inode = await findInStore(context, directory, name);
+  let inode = await inodeAt(context, keyIn(directory, name));
+  if (inode && isYoung(context, inode) && !(await confirmed(context, directory))) return undefined;
+  if (isDueForLookup(context, directory, inode)) inode = await findInStore(context, directory, name);
   return inode && placeOf(directory, name, inode);
+}
+
+/** Its creator may still take it back. */
+function isYoung(context: Context, { bornAt }: Inode): boolean {
+  return bornAt !== undefined && context.clock() - bornAt < LEASE_MS;
 }
 
 export function placeOf(directory: Place, name: Name, inode: Inode): Place {
   const origin = originOf(inode, directory, name);
   return { key: keyIn(directory, name), path: joinPath(directory.path, name), inode, ...(origin && { origin }) };
-}
-
-/**
- * The second read of create and of everybody who meets a row younger than the lease: false when the directory is gone. While
- * it is closing we wait for the outcome; a mark whose lease is over was left by a dead remover, and holds nobody.
- */
-export async function confirmed(context: Context, directory: Place): Promise<boolean> {
-  for (let key = directory.key; ;) {
-    const now = await inodeAt(context, key);
-    if (now?.id !== directory.inode.id) {
-      const moved = context.movedTo.get(directory.inode.id);
-      if (!moved || moved === key) return false;
-      key = moved;
-      continue;
-    }
-    if (!now.closing) return true;
-    if (now.closing.until <= context.clock()) await reopen(context, key, now);
-    else await context.sleep(CLOSING_WAIT_MS);
-  }
-}
-
-export async function reopen(context: Context, key: RowKey, inode: Inode): Promise<void> {
-  const { closing: _, ...open } = inode;
-  const row = { ...open, version: inode.version + 1 };
-  await context.metastore.commit([{ act: 'put', key, when: { version: inode.version }, row }]);
 }
 
 function last(chain: readonly Place[]): Place {

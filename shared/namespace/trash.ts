@@ -1,5 +1,5 @@
 import { TRASH } from '../model/ids.ts';
-import type { Inode } from '../model/inode.ts';
+import type { Inode, Row } from '../model/inode.ts';
 import { type Change, CHANGES_MAX, type RowKey } from '../ports/metastore.ts';
 import type { Context } from './context.ts';
 
@@ -11,11 +11,16 @@ export async function reclaim(context: Context, isStopped: () => boolean): Promi
   let rows = 0;
   for (;;) {
     const [top] = await context.metastore.list(TRASH, { limit: 1 });
-    if (!top || isStopped()) return rows;
+    if (!top || isStopped() || isTooYoung(context, top.row)) return rows;
     if (top.row.kind === 'directory') rows += await empty(context, top.row, isStopped);
     if (isStopped()) return rows;
     rows += await take(context, [{ directory: TRASH, name: top.name }]);
   }
+}
+
+/** The oldest stands first: when it has to be left alone yet, so have the others. */
+function isTooYoung(context: Context, row: Row): boolean {
+  return row.kind !== 'record' && row.closing !== undefined && row.closing.until > context.clock();
 }
 
 /** Depth without recursion: a tree may be deeper than a stack. */

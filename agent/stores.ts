@@ -1,0 +1,54 @@
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LeatError } from '#shared/model/faults.ts';
+import type { MountId } from '#shared/model/inode.ts';
+import { toText } from '#shared/model/names.ts';
+import type { Found, Mount } from '#shared/namespace/namespace.ts';
+import type { UnderStore } from '#shared/ports/under-store.ts';
+import { openUnderStore } from '#shared/under-stores/open.ts';
+import type { Fetch } from './cache/data-cache.ts';
+
+/** The open stores of this agent. */
+export interface Stores {
+  storeOf(mount: Mount): UnderStore;
+  /** How the bytes of a file come from its store: of the version that was found, or `changed`. */
+  fetchFor(found: Found): Fetch;
+  of(mount: MountId): UnderStore | undefined;
+}
+
+/** `own` are the folders in which the agent itself lives: showing one in the namespace would never end. */
+export function openStores(own: readonly string[]): Stores {
+  const open = new Map<MountId, UnderStore>();
+  return {
+    storeOf(mount) {
+      refuseOwnFolders(mount.uri, own);
+      const store = openUnderStore(mount);
+      open.set(mount.id, store);
+      return store;
+    },
+    fetchFor: ({ path, inode: { fingerprint }, origin }) => {
+      const store = origin && open.get(origin.mount);
+      return async (range, sink, signal) => {
+        if (!store) throw new LeatError('unavailable', `${toText(path)}: the store that holds its bytes is not mounted`);
+        await store.read(origin.key, range, sink, { signal, ...(fingerprint !== undefined && { fingerprint }) });
+      };
+    },
+    of: (mount) => open.get(mount),
+  };
+}
+
+function refuseOwnFolders(uri: string, own: readonly string[]): void {
+  if (!uri.startsWith('file:')) return;
+  const folder = fileURLToPath(uri);
+  for (const one of own) {
+    const shows = isInside(one, folder);
+    if (!shows && !isInside(folder, one)) continue;
+    const why = shows ? `holds ${one}, which belongs to this agent, and would show itself without end` : `lies in ${one}`;
+    throw new LeatError('invalid', `${folder} cannot be mounted: it ${why}; move that elsewhere with --at or --data`);
+  }
+}
+
+function isInside(path: string, folder: string): boolean {
+  const way = relative(folder, path);
+  return way === '' || !(way === '..' || way.startsWith('../'));
+}

@@ -1,0 +1,84 @@
+import { isFault } from '../model/faults.ts';
+import { joinPath, type Name, type Path } from '../model/names.ts';
+import { demandAccess, READ } from './access.ts';
+import { type Context, mountedAt, type Place } from './context.ts';
+import { beginListing, listBehind } from './listing.ts';
+import type { Actor, Listing } from './namespace.ts';
+import { demandDirectory, resolveOne } from './resolve.ts';
+
+const LIST_MAX = 10_000;
+const SYNC_PAGE = 1000;
+const MOVED_RETRIES_MAX = 5;
+
+export interface ListPage {
+  readonly after?: Name;
+  readonly limit: number;
+}
+
+export async function list(context: Context, actor: Actor, path: Path, { after, limit }: ListPage): Promise<Listing> {
+  const directory = await readable(context, actor, path);
+  // Later pages are of what the first has loaded.
+  if (after === undefined) await load(context, directory);
+  const wanted = Math.min(limit, LIST_MAX);
+  const page = { ...(after !== undefined && { after }), limit: wanted };
+  const rows = await context.metastore.list(directory.inode.id, page);
+  const entries = rows.flatMap(({ name, row }) => (row.kind === 'record' ? [] : [{ name, inode: row }]));
+  const next = rows.length === wanted ? rows.at(-1)?.name : undefined;
+  return { entries, ...(next !== undefined && { next }) };
+}
+
+async function readable(context: Context, actor: Actor, path: Path): Promise<Place> {
+  const directory = await resolveOne(context, actor, path, { follow: true });
+  demandDirectory(directory);
+  demandAccess(actor, directory, READ);
+  return directory;
+}
+
+async function load(context: Context, directory: Place): Promise<void> {
+  if (!directory.origin) return;
+  const { syncIntervalMs } = mountedAt(context, directory.origin.mount).mount;
+  const { listedAt } = directory.inode;
+  if (listedAt === undefined || syncIntervalMs === 0) {
+    await listWhole(context, directory, listedAt !== undefined);
+  } else if (syncIntervalMs > 0 && context.clock() - listedAt > syncIntervalMs) listBehind(context, directory);
+}
+
+/** With `isKnown` the rows that are there will do when the store does not answer. */
+async function listWhole(context: Context, directory: Place, isKnown: boolean): Promise<number> {
+  for (let place = directory, i = 0; ; i++) {
+    try {
+      return await beginListing(context, place).done;
+    } catch (error) {
+      if (isKnown && isFault(error, 'unavailable', 'changed')) return 0;
+      if (!isFault(error, 'changed') || i === MOVED_RETRIES_MAX) throw error;
+      place = await resolveOne(context, SELF, directory.path);
+      demandDirectory(place);
+    }
+  }
+}
+
+const SELF: Actor = { uid: 0, gid: 0, groups: [], checked: true };
+
+/** Brings a directory in step with its store. What is removed by others while we walk needs no step any more. */
+export async function sync(context: Context, actor: Actor, path: Path, isRecursive: boolean): Promise<number> {
+  const directory = await readable(context, actor, path);
+  let changed = directory.origin ? await listWhole(context, directory, false) : 0;
+  for (let after: Name | undefined, isOver = !isRecursive; !isOver; isOver = after === undefined) {
+    const page = { ...(after !== undefined && { after }), limit: SYNC_PAGE };
+    const rows = await context.metastore.list(directory.inode.id, page);
+    for (const { name, row } of rows) {
+      if (row.kind === 'directory') changed += await syncBelow(context, actor, joinPath(directory.path, name));
+    }
+    after = rows.length === SYNC_PAGE ? rows.at(-1)?.name : undefined;
+  }
+  return changed;
+}
+
+async function syncBelow(context: Context, actor: Actor, path: Path): Promise<number> {
+  try {
+    return await sync(context, actor, path, true);
+  } catch (error) {
+    if (isFault(error, 'notFound', 'notDirectory')) return 0;
+    throw error;
+  }
+}

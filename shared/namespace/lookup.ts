@@ -1,0 +1,69 @@
+import { isFault } from '../model/faults.ts';
+import type { Inode } from '../model/inode.ts';
+import type { Name } from '../model/names.ts';
+import type { StoreEntry } from '../ports/under-store.ts';
+import { childKey, type Context, inodeAt, keyIn, mountedAt, type Place, retried } from './context.ts';
+import { beginListing, listBehind } from './listing.ts';
+import { isUnsettled, rowChanges, type StoreDirectory } from './store-rows.ts';
+
+/** True when a row (or its absence) cannot answer a lookup by itself. A listing that is due begins behind the lookup. */
+export function isDueForLookup(context: Context, directory: Place, inode: Inode | undefined): boolean {
+  if (!directory.origin || inode?.mount !== undefined) return false;
+  const { syncIntervalMs } = mountedAt(context, directory.origin.mount).mount;
+  if (syncIntervalMs === 0) return true;
+  const { listedAt } = directory.inode;
+  if (listedAt === undefined) return inode === undefined;
+  if (syncIntervalMs > 0 && context.clock() - listedAt > syncIntervalMs) listBehind(context, directory);
+  return false;
+}
+
+/**
+ * Looks a name up in a directory whose listing cannot tell. The listing is begun; its first page answers when it is all there
+ * is, otherwise one question about this key does, while the listing goes on behind.
+ */
+export async function findInStore(context: Context, directory: Place, name: Name): Promise<Inode | undefined> {
+  if (directory.inode.listedAt === undefined) {
+    const isWhole = await beginListing(context, directory).firstPage.catch((error: unknown) => {
+      if (isFault(error, 'changed')) return false; // moved meanwhile; the one question finds out
+      throw error;
+    });
+    const inode = await inodeAt(context, keyIn(directory, name));
+    if (inode || isWhole) return inode;
+  }
+  return askStore(context, directory, name);
+}
+
+/** Brings one row in step with its store. While the store does not answer, what is known stays. */
+export async function askStore(context: Context, place: Place, name: Name): Promise<Inode | undefined> {
+  if (!place.origin) return undefined;
+  const directory = { place, mounted: mountedAt(context, place.origin.mount), origin: place.origin };
+  const { inode } = await retried(context, place.path, async () => {
+    const before = await inodeAt(context, keyIn(place, name));
+    if (before?.mount !== undefined || isUnsettled(context, directory, name, before)) return { inode: before };
+    try {
+      const entry = await entryOf(directory, name, before);
+      if (isUnsettled(context, directory, name, before)) return undefined;
+      const changes = rowChanges(context, directory, { name, before, entry });
+      if (changes.length === 0) return { inode: before };
+      const { committed } = await context.metastore.commit(changes);
+      return committed ? { inode: await inodeAt(context, keyIn(place, name)) } : undefined;
+    } catch (error) {
+      if (before && isFault(error, 'unavailable')) return { inode: before };
+      throw error;
+    }
+  });
+  return inode;
+}
+
+async function entryOf(
+  { mounted, origin }: StoreDirectory,
+  name: Name,
+  before: Inode | undefined,
+): Promise<StoreEntry | undefined> {
+  const key = before?.origin?.key ?? childKey(origin.key, name);
+  const entry = await mounted.store.stat(key);
+  if (before?.kind !== 'directory' || !entry || entry.kind === 'directory') return entry;
+  // The object's name may be a prefix too, and then the directory keeps it.
+  const { entries } = await mounted.store.list(key);
+  return entries.length > 0 ? { key, kind: 'directory', size: 0 } : entry;
+}

@@ -1,0 +1,141 @@
+import { LeatError } from '../model/faults.ts';
+import { TRASH } from '../model/ids.ts';
+import type { Inode } from '../model/inode.ts';
+import { joinPath, type Name } from '../model/names.ts';
+import type { Change } from '../ports/metastore.ts';
+import type { StoreEntry } from '../ports/under-store.ts';
+import {
+  childKey,
+  type Context,
+  homeOf,
+  keyIn,
+  LEASE_MS,
+  type MountedStore,
+  mountsWithin,
+  nanosOf,
+  type Place,
+  putRow,
+} from './context.ts';
+
+const FILE_MODE = '644';
+const DIRECTORY_MODE = '755';
+const SYMLINK_MODE = 0o777;
+
+/** A directory of a mount, whose rows are compared with what the store says. */
+export interface StoreDirectory {
+  readonly place: Place;
+  readonly mounted: MountedStore;
+  readonly origin: NonNullable<Place['origin']>;
+}
+
+/** True when what the store says about this name cannot be the truth, because of what it is still owed. */
+export function isUnsettled(context: Context, { place, origin }: StoreDirectory, name: Name, row?: Inode): boolean {
+  const { intents } = context;
+  const now = row?.origin ?? { mount: origin.mount, key: childKey(origin.key, name) };
+  if (intents.isUnsettled(now) || intents.isUnsettled(homeOf(context, origin, joinPath(place.path, name)))) return true;
+  // A new directory at a key whose old contents have yet to go. (One that is on its way itself is read where it still lies.)
+  return homeOf(context, origin, place.path).key === origin.key && intents.isDisplaced(origin);
+}
+
+interface Comparison {
+  readonly name: Name;
+  readonly before: Inode | undefined;
+  /** Undefined: the store has nothing by this name. */
+  readonly entry: StoreEntry | undefined;
+}
+
+/** The changes, to be made together, that let a row say what the store says; none when it does already. */
+export function rowChanges(context: Context, directory: StoreDirectory, { name, before, entry }: Comparison): Change[] {
+  if (!entry) return before ? removalChanges(context, directory, name, before) : [];
+  const key = keyIn(directory.place, name);
+  if (before?.kind === entry.kind) {
+    const patch = differences(context, before, entry);
+    return patch ? [putRow(key, before, patch)] : [];
+  }
+  const row = loadedRow(context, directory, name, entry);
+  if (!before) return [{ act: 'put', key, when: 'absent', row }];
+  const removal = removalChanges(context, directory, name, before);
+  if (removal.length === 0) return [];
+  const put = { act: 'put', key, when: { version: before.version }, row: { ...row, version: before.version + 1 } } as const;
+  return [put, ...removal.filter(({ act }) => act !== 'remove')];
+}
+
+function removalChanges(context: Context, { place }: StoreDirectory, name: Name, before: Inode): Change[] {
+  const isDirectory = before.kind === 'directory';
+  // A mount stays whatever becomes of the directory around it; a file that never was in the store cannot vanish from it.
+  if (isDirectory ? mountsWithin(context, joinPath(place.path, name)).length > 0 : before.fingerprint === undefined) {
+    return [];
+  }
+  const removal = { act: 'remove', key: keyIn(place, name), when: { version: before.version } } as const;
+  return isDirectory ? [removal, toTrash(context, before)] : [removal];
+}
+
+/**
+ * A directory that has lost its name, for the reclaimer. It is left alone for a lease: until then a creator that had found it
+ * may still write a row into it.
+ */
+export function toTrash(context: Context, inode: Inode): Change {
+  const { origin: _, mount: __, ...row } = inode;
+  const token = context.newToken();
+  const closing = { token, until: context.clock() + LEASE_MS };
+  return { act: 'put', key: { directory: TRASH, name: token as Name }, when: 'absent', row: { ...row, closing } };
+}
+
+function differences(context: Context, before: Inode, entry: StoreEntry): Partial<Inode> | undefined {
+  const isOther = before.kind !== 'directory' && before.fingerprint !== entry.fingerprint;
+  const attributes = {
+    ...(entry.mode !== undefined && entry.mode !== before.mode && { mode: entry.mode }),
+    ...(entry.uid !== undefined && entry.uid !== before.uid && { uid: entry.uid }),
+    ...(entry.gid !== undefined && entry.gid !== before.gid && { gid: entry.gid }),
+    ...(entry.mtime !== undefined && entry.mtime !== before.mtime && { mtime: entry.mtime }),
+  };
+  if (!isOther && Object.keys(attributes).length === 0) return undefined;
+  return {
+    ...attributes,
+    ...(isOther && { size: entry.size, generation: before.generation + 1 }),
+    ...(isOther && entry.fingerprint !== undefined && { fingerprint: entry.fingerprint }),
+    ...(isOther && entry.target !== undefined && { target: entry.target }),
+    ctime: nanosOf(context.clock()),
+  };
+}
+
+function loadedRow(context: Context, { place, mounted, origin }: StoreDirectory, name: Name, entry: StoreEntry): Inode {
+  const isDirectory = entry.kind === 'directory';
+  const { options } = mounted.mount;
+  const mode = isDirectory ? (options['mode.directory'] ?? DIRECTORY_MODE) : (options['mode.file'] ?? FILE_MODE);
+  const mtime = entry.mtime ?? place.inode.mtime;
+  const isElsewhere = childKey(origin.key, name) !== entry.key;
+  return {
+    kind: entry.kind,
+    id: context.newId(),
+    mode: entry.mode ?? (entry.kind === 'symlink' ? SYMLINK_MODE : Number.parseInt(mode, 8)),
+    uid: entry.uid ?? Number(options['uid'] ?? place.inode.uid),
+    gid: entry.gid ?? Number(options['gid'] ?? place.inode.gid),
+    size: isDirectory ? 0 : entry.size,
+    atime: mtime,
+    mtime,
+    ctime: mtime,
+    version: 1,
+    generation: isDirectory ? 0 : 1,
+    ...(entry.fingerprint !== undefined && !isDirectory && { fingerprint: entry.fingerprint }),
+    ...(entry.target !== undefined && { target: entry.target }),
+    ...(isElsewhere && { origin: { mount: origin.mount, key: entry.key } }),
+  };
+}
+
+const MODE = /^[0-7]{1,4}$/;
+const OWNER = /^\d{1,10}$/;
+
+/** Options of a mount that the namespace itself reads, checked before the mount is made. */
+export function demandRowOptions(options: Readonly<Record<string, string>>): void {
+  const rules = [
+    ['mode.file', MODE, 'octal permissions such as 644'],
+    ['mode.directory', MODE, 'octal permissions such as 755'],
+    ['uid', OWNER, 'the number of a user'],
+    ['gid', OWNER, 'the number of a group'],
+  ] as const;
+  for (const [name, rule, what] of rules) {
+    const value = options[name];
+    if (value !== undefined && !rule.test(value)) throw new LeatError('invalid', `${name}=${value}: give ${what}`);
+  }
+}

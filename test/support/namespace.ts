@@ -1,0 +1,122 @@
+import { afterEach } from 'vitest';
+import { localFeed } from '#agent/embedded/change-feed.ts';
+import { type EmbeddedMetastore, heapMetastore } from '#agent/embedded/heap-metastore.ts';
+import type { StoreKey } from '#shared/model/inode.ts';
+import { parsePath, type Path } from '#shared/model/names.ts';
+import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
+import type { Actor, NewMount } from '#shared/namespace/namespace.ts';
+import type { UnderStore } from '#shared/ports/under-store.ts';
+import { memoryUnderStore } from '#shared/under-stores/memory.ts';
+
+export const ROOT_USER: Actor = { uid: 0, gid: 0, groups: [] };
+export const path = (text: string): Path => parsePath(text);
+
+export function user(uid: number, ...groups: number[]): Actor {
+  return { uid, gid: uid, groups };
+}
+
+export async function* bytes(text: string): AsyncGenerator<Uint8Array> {
+  yield new TextEncoder().encode(text);
+}
+
+export function mountOf(at: string, options: Partial<NewMount> = {}): NewMount {
+  return { path: path(at), uri: 'memory:', readOnly: false, syncIntervalMs: -1, options: {}, ...options };
+}
+
+export async function textOf(store: UnderStore, key: string): Promise<string> {
+  const pieces: Uint8Array[] = [];
+  await store.read(key as StoreKey, { offset: 0, length: 2 ** 20 }, (piece) => void pieces.push(piece.slice()));
+  return Buffer.concat(pieces).toString();
+}
+
+/** All objects of a store with their bytes; markers of directories end in a slash. */
+export async function contentOf(store: UnderStore, directory = ''): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  const { entries } = await store.list(directory as StoreKey);
+  for (const { key, kind } of entries) {
+    if (kind === 'directory') Object.assign(found, { [`${key}/`]: '' }, await contentOf(store, key));
+    else found[key] = await textOf(store, key);
+  }
+  return found;
+}
+
+export interface Opened {
+  readonly namespace: RunningNamespace;
+  readonly metastore: EmbeddedMetastore;
+  readonly logged: string[];
+  /** Lets the clock run ahead. */
+  advance(ms: number): void;
+  /** Opens the same rows again, as a process does that comes after. */
+  reopen(): Promise<Opened>;
+  /** All names below a path, directories with a slash. */
+  names(at?: string): Promise<string[]>;
+  settled(): Promise<void>;
+}
+
+interface Options {
+  readonly storeOf?: (uri: string) => UnderStore;
+  readonly wrap?: (metastore: EmbeddedMetastore) => EmbeddedMetastore;
+}
+
+const running: RunningNamespace[] = [];
+afterEach(async () => {
+  for (const namespace of running.splice(0)) await namespace.close();
+});
+
+/** A namespace over the heap, with a memory store behind every mount unless told otherwise. */
+export async function openNamespace(options: Options = {}): Promise<Opened> {
+  let ahead = 0;
+  const clock = () => Date.now() + ahead;
+  const heap = heapMetastore({ clock, feed: localFeed() });
+  const stores = new Map<string, UnderStore>();
+  const storeOf = (uri: string) => {
+    const store = stores.get(uri) ?? memoryUnderStore();
+    stores.set(uri, store);
+    return store;
+  };
+  return openOver({ ...options, storeOf: options.storeOf ?? storeOf }, heap, { clock, advance: (ms) => void (ahead += ms) });
+}
+
+let tokens = 0;
+
+async function openOver(
+  options: Options & { storeOf: (uri: string) => UnderStore },
+  heap: EmbeddedMetastore,
+  time: { clock: () => number; advance: (ms: number) => void },
+): Promise<Opened> {
+  const logged: string[] = [];
+  const metastore = options.wrap?.(heap) ?? heap;
+  const namespace = await createNamespace({
+    metastore,
+    newId: metastore.newId,
+    clock: time.clock,
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 50)).unref()),
+    newToken: () => String(++tokens).padStart(12, '0'),
+    storeOf: ({ uri }) => options.storeOf(uri),
+    log: (line) => void logged.push(line),
+  });
+  running.push(namespace);
+  return {
+    namespace,
+    metastore,
+    logged,
+    advance: time.advance,
+    reopen: () => openOver(options, heap, time),
+    names: (at = '/') => namesBelow(namespace, path(at)),
+    async settled() {
+      while ((await namespace.owed()).pending > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+    },
+  };
+}
+
+async function namesBelow(namespace: RunningNamespace, at: Path, prefix = ''): Promise<string[]> {
+  const names: string[] = [];
+  const { entries } = await namespace.list(ROOT_USER, at, { limit: 10_000 });
+  for (const { name, inode } of entries) {
+    const isDirectory = inode.kind === 'directory';
+    names.push(`${prefix}${name}${isDirectory ? '/' : ''}`);
+    const below = `${at === '/' ? '' : at}/${name}` as Path;
+    if (isDirectory) names.push(...(await namesBelow(namespace, below, `${prefix}${name}/`)));
+  }
+  return names;
+}
