@@ -10,6 +10,8 @@ export interface EmbeddedMetastore extends Metastore {
   readonly newId: NewId;
   /** Another one than last time: the rows are others too, and what was cached for their ids means nothing. */
   readonly identity: string;
+  /** Where other threads can read the rows (`openRows`); undefined where they cannot. */
+  readonly rowsFile: string | undefined;
 }
 
 interface Directory {
@@ -41,6 +43,7 @@ export function heapMetastore({ feed, clock }: { readonly feed: LocalFeed; reado
 
   return {
     identity: crypto.randomUUID(),
+    rowsFile: undefined,
     newId: () => sequentialId(++lastId),
     async get(keys) {
       return keys.map((key) => table.get(key));

@@ -40,7 +40,8 @@ interface Waiting {
  */
 export function lmdbMetastore({ dir, feed, clock, durability }: LmdbMetastoreOptions): EmbeddedMetastore {
   mkdirSync(dir, { recursive: true });
-  const db = open(lmdbOptions(join(dir, 'namespace.mdb')));
+  const rowsFile = join(dir, 'namespace.mdb');
+  const db = open(lmdbOptions(rowsFile));
   const identity = checkFormat(db, dir);
   const table = rowTable(db);
   let waiting: Waiting[] = [];
@@ -70,6 +71,7 @@ export function lmdbMetastore({ dir, feed, clock, durability }: LmdbMetastoreOpt
 
   return {
     identity,
+    rowsFile,
     newId: idBlocks(db),
     async get(keys) {
       return keys.map((key) => table.get(key));

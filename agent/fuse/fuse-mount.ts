@@ -1,7 +1,6 @@
 import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { ABOVE_ROOT } from '#shared/model/ids.ts';
-import { inodeNumber } from '#shared/model/ids.ts';
+import { ABOVE_ROOT, inodeNumber } from '#shared/model/ids.ts';
 import { ROOT_PATH } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import type { ChangeFeed, RowChange } from '#shared/ports/change-feed.ts';
@@ -14,7 +13,7 @@ import { Service, type ServiceDeps } from './service.ts';
 import { eventFd } from './syscalls.ts';
 import type { WorkerData } from './worker.ts';
 
-export interface FuseOptions extends MountpointOptions {
+export interface FuseOptions extends Omit<MountpointOptions, 'isReadOnly'> {
   readonly cacheDir: string;
   /** The file of the LMDB metastore; undefined: every question goes to the main thread. */
   readonly rowsFile: string | undefined;
@@ -46,7 +45,8 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
   const { inode: root } = await deps.namespace.stat(ROOT_ACTOR, ROOT_PATH);
   const mountsNow = async () =>
     Object.fromEntries((await deps.namespace.mounts()).map((mount) => [mount.id, mount.syncIntervalMs]));
-  const { fd, isRoot } = await mountAt(options);
+  const isTraining = options.profile === 'training';
+  const { fd, isRoot } = await mountAt({ ...options, isReadOnly: isTraining });
   const wakeFd = eventFd();
   const data: WorkerData = {
     session: {
@@ -54,7 +54,7 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
       cacheDir: options.cacheDir,
       leaseMs: options.leaseMs,
       wantsPassthrough: isRoot,
-      isTraining: options.profile === 'training',
+      isTraining,
       root: { bytes: encodeRow(root) },
     },
     rowsFile: options.rowsFile,
@@ -86,8 +86,10 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
   const unsubscribe = options.feed.subscribe(({ source: by, changes }) => {
     if (by !== source) for (const change of changes) invalidate(change, notifications, tell);
   });
+  let isOver = false;
   const closed = new Promise<void>((resolve) => {
     worker.once('exit', () => {
+      isOver = true;
       unsubscribe();
       service.close();
       closeSync(fd);
@@ -98,10 +100,12 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
   return {
     closed,
     async unmount() {
+      if (isOver) return;
       await unmountFrom(options.at);
       await closed;
     },
     async detach() {
+      if (isOver) return;
       await detachFrom(options.at);
       worker.postMessage('stop');
       writeSync(wakeFd, WAKE);

@@ -17,6 +17,7 @@ export interface MountedDevice {
 }
 
 export interface MountpointOptions {
+  /** Absolute. */
   readonly at: string;
   readonly isReadOnly: boolean;
   readonly allowOther: boolean;

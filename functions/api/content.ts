@@ -34,15 +34,18 @@ export function contentApi(deps: ApiDeps) {
           const message = `${toText(path)} has ${size} bytes; the range lies behind its end`;
           return c.json({ kind: 'invalid', message }, 416, { 'content-range': `bytes */${size}` });
         }
-        // Hono answers HEAD by this very handler and drops the body without cancelling it.
-        if (c.req.method === 'HEAD') await bytes.cancel();
-        return c.body(c.req.method === 'HEAD' ? null : bytes, range ? 206 : 200, {
+        const status = range ? 206 : 200;
+        const headers = {
           'accept-ranges': 'bytes',
           'content-type': 'application/octet-stream',
           'content-length': String(range?.length ?? size),
           etag: etagOf(found),
           ...(range && { 'content-range': `bytes ${range.offset}-${range.offset + range.length - 1}/${size}` }),
-        });
+        };
+        if (c.req.method !== 'HEAD') return c.body(bytes, status, headers);
+        // Hono answers HEAD by this very handler, and drops the body without cancelling it.
+        await bytes.cancel();
+        return c.body(null, status, headers);
       })
       /** Replaces or makes a whole file with the body; `mode` in octal digits. It shows when all is in the store. Errors: notFound (of the parent), readOnly, isDirectory, noSpace. */
       .put('/', query(PutQuery), async (c) => {

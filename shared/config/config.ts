@@ -1,19 +1,13 @@
 import { LeatError } from '../model/faults.ts';
-import { parseBoolean, parseBytes, parseDuration, parseNumber } from './parse.ts';
+import { parseChoice, parseBytes, parseDuration, parseNumber } from './parse.ts';
 import { PROPERTIES } from './properties.ts';
 
 type PropertyName = keyof typeof PROPERTIES;
-type Typed = { bytes: number; duration: number; number: number; boolean: boolean; text: string };
+type ValueOf<Property> = Property extends { choices: readonly (infer Choice)[] } ? Choice : number;
 /** A value for every property: bytes and counts as numbers, durations in milliseconds. */
-export type Config = { readonly [Name in PropertyName]: Typed[(typeof PROPERTIES)[Name]['type']] };
+export type Config = { readonly [Name in PropertyName]: ValueOf<(typeof PROPERTIES)[Name]> };
 
-const PARSERS = {
-  bytes: parseBytes,
-  duration: parseDuration,
-  number: parseNumber,
-  boolean: parseBoolean,
-  text: (text: string) => text,
-};
+const PARSERS = { bytes: parseBytes, duration: parseDuration, number: parseNumber };
 
 /** Where values come from, the strongest last: the defaults, `LEAT_…` variables, `--set`. */
 export interface ConfigSources {
@@ -32,13 +26,14 @@ export function readConfig({ env, set }: ConfigSources): Config {
   return Object.fromEntries(
     names.map((name) => {
       const variable = variableOf(name);
-      const { type, default: standard } = PROPERTIES[name];
+      const property = PROPERTIES[name];
+      const parse = property.type === 'choice' ? parseChoice(property.choices) : PARSERS[property.type];
       const [source, text] = given.has(name)
         ? [`--set ${name}`, given.get(name) ?? '']
         : env[variable] === undefined
-          ? [name, standard]
+          ? [name, property.default]
           : [variable, env[variable]];
-      return [name, parsedFrom(source, () => PARSERS[type](text))];
+      return [name, parsedFrom(source, () => parse(text))];
     }),
   ) as Config;
 }

@@ -42,9 +42,11 @@ export function parseInterval(text: string): number {
   return text.trim() === '-1' ? -1 : parseDuration(text);
 }
 
-export function parseBoolean(text: string): boolean {
-  if (text === 'true' || text === 'false') return text === 'true';
-  throw new LeatError('invalid', `'${text}' is neither true nor false`);
+export function parseChoice(choices: readonly string[]): (text: string) => string {
+  return (text) => {
+    if (choices.includes(text)) return text;
+    throw new LeatError('invalid', `'${text}' is none of ${choices.join(', ')}`);
+  };
 }
 
 export function parseNumber(text: string): number {

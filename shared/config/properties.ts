@@ -1,20 +1,24 @@
 /** The one table of properties. Set by `--set name=value`, a `LEAT_…` variable, or a mount option where `scope` is 'mount'. */
 interface Property {
-  readonly type: 'bytes' | 'duration' | 'number' | 'boolean' | 'text';
+  readonly type: 'bytes' | 'duration' | 'number' | 'choice';
   readonly default: string;
+  /** Of a choice: its values. */
+  readonly choices?: readonly string[];
   readonly scope: 'agent' | 'mount';
   readonly help: string;
 }
 
 export const PROPERTIES = {
   metastore: {
-    type: 'text',
+    type: 'choice',
+    choices: ['lmdb', 'heap'],
     default: 'lmdb',
     scope: 'agent',
     help: 'Where the namespace is kept: lmdb (a file below --data) or heap (memory, gone with the process).',
   },
   'metastore.durability': {
-    type: 'text',
+    type: 'choice',
+    choices: ['relaxed', 'strict'],
     default: 'relaxed',
     scope: 'agent',
     help: 'strict: a change answers once it is on disk. relaxed: it survives the death of the process at once, power loss within 100 ms.',
@@ -24,6 +28,13 @@ export const PROPERTIES = {
     default: '1m',
     scope: 'agent',
     help: 'How long the kernel and clients may keep what they have looked up without asking again.',
+  },
+  'fuse.profile': {
+    type: 'choice',
+    choices: ['general', 'training'],
+    default: 'general',
+    scope: 'agent',
+    help: 'general: everything a mount can do. training: read-only, and files are read without open and close calls, for data that does not change.',
   },
   'cache.size': {
     type: 'bytes',

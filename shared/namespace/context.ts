@@ -24,6 +24,8 @@ export interface NamespaceDeps {
   /** Unique and, as text, in the order of making; of letters, digits, `-` and `_`. */
   readonly newToken: () => string;
   readonly storeOf: (mount: Mount) => UnderStore;
+  /** Who runs this: the root directory is theirs, and they mount stores as uid 0 does. */
+  readonly owner: { readonly uid: number; readonly gid: number };
   readonly log: (message: string) => void;
   /** From 0 to below 1, for the spread of retries; `Math.random` unless given. */
   readonly random?: () => number;

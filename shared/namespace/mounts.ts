@@ -38,7 +38,7 @@ function opened(context: Context, made: Mount): UnderStore {
 
 /** The store must answer before anything is written down; the mount point is made if need be. */
 export async function mount(context: Context, actor: Actor, wanted: NewMount): Promise<Mount> {
-  demandAdministrator(actor);
+  demandAdministrator(context, actor);
   demandRowOptions(wanted.options);
   if (context.mounted.size >= MOUNTS_MAX) {
     throw new LeatError('noSpace', `${toText(wanted.path)}: ${MOUNTS_MAX} mounts are the limit; unmount one`);
@@ -91,7 +91,7 @@ const recordKey = (id: MountId) => ({ directory: MOUNTS, name: id as string as N
 
 /** The rows go, the store stays as it is. */
 export async function unmount(context: Context, actor: Actor, path: Path): Promise<void> {
-  demandAdministrator(actor);
+  demandAdministrator(context, actor);
   const place = await resolveOne(context, actor, path, { follow: true });
   const id = place.inode.mount;
   const mounted = id === undefined ? undefined : context.mounted.get(id);
@@ -149,7 +149,7 @@ function withoutSecrets(mount: Mount): Mount {
   return { ...mount, options: Object.fromEntries(options) as Record<string, string> };
 }
 
-function demandAdministrator(actor: Actor): void {
-  if (isSuperuser(actor)) return;
-  throw new LeatError('notPermitted', 'only the administrator (uid 0 to the agent) mounts and unmounts stores');
+function demandAdministrator({ owner }: Context, actor: Actor): void {
+  if (isSuperuser(actor) || actor.uid === owner.uid) return;
+  throw new LeatError('notPermitted', `only root and the user who runs the agent (${owner.uid}) mount and unmount stores`);
 }

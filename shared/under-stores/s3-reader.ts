@@ -1,4 +1,4 @@
-import { sign } from 'aws4';
+import aws4 from 'aws4';
 import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { isFault, LeatError } from '../model/faults.ts';
 import type { ByteRange, ReadOptions, Sink } from '../ports/under-store.ts';
@@ -114,7 +114,7 @@ export class S3Reader {
       headers['X-Amz-Content-Sha256'] = 'UNSIGNED-PAYLOAD';
       const { accessKeyId, secretAccessKey, sessionToken } = identity;
       const credentials = { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
-      sign({ service: 's3', method: 'GET', region, path, headers }, credentials);
+      aws4.sign({ service: 's3', method: 'GET', region, path, headers }, credentials);
     }
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     const text = (target: string) => `GET ${target} HTTP/1.1\r\n${lines.join('')}\r\n`;

@@ -93,6 +93,7 @@ async function openOver(
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 50)).unref()),
     newToken: () => String(++tokens).padStart(12, '0'),
     storeOf: ({ uri }) => options.storeOf(uri),
+    owner: ROOT_USER,
     log: (line) => void logged.push(line),
   });
   running.push(namespace);
