@@ -1,4 +1,4 @@
-import { S3Client, PutObjectCommand } from '@aws-sdk/client-s3';
+import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { randomFillSync } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -71,19 +71,12 @@ function makeBig(file: string, bytes: number): void {
 }
 
 async function upload(server: S3Server, bucket: string, root: string, keys: readonly string[]): Promise<void> {
-  const client = new S3Client({
-    endpoint: server.endpoint,
-    region: server.region,
-    forcePathStyle: true,
-    credentials: { accessKeyId: server.accessKeyId, secretAccessKey: server.secretAccessKey },
-  });
   let next = 0;
   const uploader = async () => {
     for (let i = next++; i < keys.length; i = next++) {
       const Key = keys[i] ?? '';
-      await client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: readFileSync(join(root, Key)) }));
+      await server.client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: readFileSync(join(root, Key)) }));
     }
   };
   await Promise.all(Array.from({ length: UPLOADS_IN_FLIGHT }, uploader));
-  client.destroy();
 }
