@@ -29,7 +29,8 @@ export function openStores(own: readonly string[]): Stores {
     fetchFor: ({ path, inode: { fingerprint }, origin }) => {
       const store = origin && open.get(origin.mount);
       return async (range, sink, signal) => {
-        if (!store) throw new LeatError('unavailable', `${toText(path)}: the store that holds its bytes is not mounted`);
+        if (!store)
+          throw new LeatError('unavailable', `${toText(path)}: the store that holds its bytes is not mounted`);
         await store.read(origin.key, range, sink, { signal, ...(fingerprint !== undefined && { fingerprint }) });
       };
     },
@@ -43,7 +44,9 @@ function refuseOwnFolders(uri: string, own: readonly string[]): void {
   for (const one of own) {
     const shows = isInside(one, folder);
     if (!shows && !isInside(folder, one)) continue;
-    const why = shows ? `holds ${one}, which belongs to this agent, and would show itself without end` : `lies in ${one}`;
+    const why = shows
+      ? `holds ${one}, which belongs to this agent, and would show itself without end`
+      : `lies in ${one}`;
     throw new LeatError('invalid', `${folder} cannot be mounted: it ${why}; move that elsewhere with --at or --data`);
   }
 }

@@ -20,7 +20,8 @@ export interface ConfigSources {
 export function readConfig({ env, set }: ConfigSources): Config {
   const given = new Map(set.map(splitSetting));
   for (const name of given.keys()) {
-    if (!Object.hasOwn(PROPERTIES, name)) throw new LeatError('invalid', `--set ${name}: there is no such property; ${known()}`);
+    if (!Object.hasOwn(PROPERTIES, name))
+      throw new LeatError('invalid', `--set ${name}: there is no such property; ${known()}`);
   }
   const names = Object.keys(PROPERTIES) as PropertyName[];
   return Object.fromEntries(

@@ -125,7 +125,8 @@ export function attributesAt(bytes: Uint8Array): HotAttributes | undefined {
 export function idAt(bytes: Uint8Array): InodeId {
   const isLong = ((bytes[4] ?? 0) & FLAG.longId) !== 0;
   let id = '';
-  for (let i = 0; i < (isLong ? LONG_ID_BYTES : SHORT_ID_BYTES); i++) id += String.fromCharCode(bytes[HEAD_BYTES + i] ?? 0);
+  for (let i = 0; i < (isLong ? LONG_ID_BYTES : SHORT_ID_BYTES); i++)
+    id += String.fromCharCode(bytes[HEAD_BYTES + i] ?? 0);
   return id as InodeId;
 }
 

@@ -17,7 +17,7 @@ const POLL_MS = 5;
  * it is closing we wait for the outcome.
  */
 export async function confirmed(context: Context, directory: Place): Promise<boolean> {
-  for (let { key } = directory; ; ) {
+  for (let { key } = directory; ;) {
     if (await opened(context, key, directory.inode)) return true;
     const moved = context.movedTo.get(directory.inode.id);
     if (!moved || moved === key) return false;

@@ -101,7 +101,12 @@ export async function putNew(context: Context, actor: Actor, { directory, place,
 const exists = (path: Path) => new LeatError('exists', `${toText(path)}: exists`);
 
 /** False: somebody has seen the row in time and taken it elsewhere, or removed it. Then it did exist, and was created. */
-async function takeBack(context: Context, actor: Actor, { key, inode, path }: Place, promised?: Promised): Promise<boolean> {
+async function takeBack(
+  context: Context,
+  actor: Actor,
+  { key, inode, path }: Place,
+  promised?: Promised,
+): Promise<boolean> {
   return retried(context, path, async () => {
     const now = await inodeAt(context, key);
     if (now?.id !== inode.id) return false;

@@ -13,7 +13,12 @@ export type Intent = Origin &
     | { readonly act: 'removeTree' }
     | { readonly act: 'makeFile'; readonly attributes: StoredAttributes; readonly row: RowOf }
     | { readonly act: 'makeDirectory'; readonly attributes: StoredAttributes }
-    | { readonly act: 'makeSymlink'; readonly attributes: StoredAttributes; readonly target: string; readonly row: RowOf }
+    | {
+        readonly act: 'makeSymlink';
+        readonly attributes: StoredAttributes;
+        readonly target: string;
+        readonly row: RowOf;
+      }
     | { readonly act: 'setAttributes'; readonly attributes: StoredAttributes; readonly row: RowOf }
     /** `key` is where the bytes are, `to` where they shall be; `row` has moved already. */
     | { readonly act: 'move'; readonly to: StoreKey; readonly kind: InodeKind; readonly row: RowOf }

@@ -56,7 +56,7 @@ export class Intents {
   /** Reads what an earlier process has left, and begins. */
   async start(context: Context): Promise<void> {
     this.#context = context;
-    for (let after: Name | undefined; ; ) {
+    for (let after: Name | undefined; ;) {
       const rows = await this.#deps.metastore.list(INTENTS, { ...(after !== undefined && { after }), limit: PAGE });
       for (const { name, row } of rows) if (row.kind === 'record') this.#accept(name, JSON.parse(row.body) as Intent);
       if (rows.length < PAGE) return;
@@ -85,7 +85,10 @@ export class Intents {
   }
 
   /** As `owing`, for renames and removals of trees: one at a time in each mount, so that their keys are what they were. */
-  async displacing<Result>(mount: MountId | undefined, act: (promise: MakePromise) => Promise<Result>): Promise<Result> {
+  async displacing<Result>(
+    mount: MountId | undefined,
+    act: (promise: MakePromise) => Promise<Result>,
+  ): Promise<Result> {
     if (mount === undefined) return this.owing(act);
     const before = this.#turns.get(mount);
     const turn = Promise.withResolvers<void>();

@@ -4,9 +4,9 @@ import type { MountId, Origin, StoreKey } from '../model/inode.ts';
 import { KeyIndex } from './key-index.ts';
 
 const names = fc.array(fc.constantFrom('a', 'b', 'ab'), { maxLength: 3 });
-const origins = fc.record({ mount: fc.constantFrom('m', 'n'), names }).map(
-  ({ mount, names: parts }): Origin => ({ mount: mount as MountId, key: parts.join('/') as StoreKey }),
-);
+const origins = fc
+  .record({ mount: fc.constantFrom('m', 'n'), names })
+  .map(({ mount, names: parts }): Origin => ({ mount: mount as MountId, key: parts.join('/') as StoreKey }));
 
 const lies = (inner: Origin, outer: Origin) =>
   inner.mount === outer.mount && (outer.key === '' || inner.key === outer.key || inner.key.startsWith(`${outer.key}/`));

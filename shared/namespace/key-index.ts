@@ -43,7 +43,8 @@ function spell({ mount, key }: { readonly mount: MountId; readonly key: string }
 
 function ancestors(spelling: string): string[] {
   const found: string[] = [];
-  for (let at = spelling.lastIndexOf('/'); at > 0; at = spelling.lastIndexOf('/', at - 1)) found.push(spelling.slice(0, at));
+  for (let at = spelling.lastIndexOf('/'); at > 0; at = spelling.lastIndexOf('/', at - 1))
+    found.push(spelling.slice(0, at));
   return found;
 }
 

@@ -125,7 +125,7 @@ async function demandStillThere(context: Context, place: Place): Promise<void> {
 }
 
 async function* rowsOf(context: Context, { inode }: Place): AsyncGenerator<NamedRow> {
-  for (let after: Name | undefined; ; ) {
+  for (let after: Name | undefined; ;) {
     const page = await context.metastore.list(inode.id, { ...(after !== undefined && { after }), limit: ROWS_PAGE });
     for (const { name, row } of page) if (row.kind !== 'record') yield { name, inode: row };
     if (page.length < ROWS_PAGE) return;

@@ -70,7 +70,8 @@ async function join(context: Context, actor: Actor, made: Mount): Promise<true |
   if (place.inode.mount !== undefined) {
     throw new LeatError('busy', `${toText(made.path)}: is a mount already; unmount it first`);
   }
-  if (chain.length > CHANGES_MAX - 2) throw new LeatError('unsupported', `${toText(made.path)}: is too deep for a mount`);
+  if (chain.length > CHANGES_MAX - 2)
+    throw new LeatError('unsupported', `${toText(made.path)}: is too deep for a mount`);
   const [entry] = await context.metastore.list(place.inode.id, { limit: 1 });
   if (entry) {
     throw new LeatError('notEmpty', `${toText(made.path)}: holds ${toText(entry.name)}; mount on an empty directory`);
@@ -80,7 +81,12 @@ async function join(context: Context, actor: Actor, made: Mount): Promise<true |
   const row: Inode = { ...unlisted, version: place.inode.version + 1, mount: made.id, origin };
   const { committed } = await commit(context, actor, [
     { act: 'put', key: place.key, when: { version: place.inode.version }, row },
-    { act: 'put', key: recordKey(made.id), when: 'absent', row: { kind: 'record', version: 1, body: JSON.stringify(made) } },
+    {
+      act: 'put',
+      key: recordKey(made.id),
+      when: 'absent',
+      row: { kind: 'record', version: 1, body: JSON.stringify(made) },
+    },
     // A new version of every directory above: who is about to move one looks again, and finds the mount.
     ...chain.map(({ key, inode }) => putRow(key, inode, {})),
   ]);
@@ -151,5 +157,8 @@ function withoutSecrets(mount: Mount): Mount {
 
 function demandAdministrator({ owner }: Context, actor: Actor): void {
   if (isSuperuser(actor) || actor.uid === owner.uid) return;
-  throw new LeatError('notPermitted', `only root and the user who runs the agent (${owner.uid}) mount and unmount stores`);
+  throw new LeatError(
+    'notPermitted',
+    `only root and the user who runs the agent (${owner.uid}) mount and unmount stores`,
+  );
 }

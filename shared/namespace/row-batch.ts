@@ -27,7 +27,7 @@ export class RowBatch {
 
   /** A row whose condition fails was changed by somebody who knows better; the next sync looks again. */
   async flush(): Promise<void> {
-    for (let groups = this.#groups; groups.length > 0; ) {
+    for (let groups = this.#groups; groups.length > 0;) {
       const result = await this.#metastore.commit(groups.flat());
       if (result.committed) {
         this.changed += groups.length;

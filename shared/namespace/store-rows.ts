@@ -56,7 +56,12 @@ export function rowChanges(context: Context, directory: StoreDirectory, { name, 
   if (!before) return [{ act: 'put', key, when: 'absent', row }];
   const removal = removalChanges(context, directory, name, before);
   if (removal.length === 0) return [];
-  const put = { act: 'put', key, when: { version: before.version }, row: { ...row, version: before.version + 1 } } as const;
+  const put = {
+    act: 'put',
+    key,
+    when: { version: before.version },
+    row: { ...row, version: before.version + 1 },
+  } as const;
   return [put, ...removal.filter(({ act }) => act !== 'remove')];
 }
 

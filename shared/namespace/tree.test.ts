@@ -23,8 +23,11 @@ describe('the tree', () => {
     const { namespace } = await openNamespace();
     for (let i = 0; i < 25; i++) await namespace.create(root, path(`/f${String(i).padStart(2, '0')}`), { mode });
     const seen: string[] = [];
-    for (let after: (typeof seen)[number] | undefined; ; ) {
-      const page = await namespace.list(root, path('/'), { limit: 10, ...(after !== undefined && { after: after as never }) });
+    for (let after: (typeof seen)[number] | undefined; ;) {
+      const page = await namespace.list(root, path('/'), {
+        limit: 10,
+        ...(after !== undefined && { after: after as never }),
+      });
       seen.push(...page.entries.map(({ name }) => name));
       after = page.next;
       if (after === undefined) break;
@@ -117,10 +120,18 @@ describe('permissions', () => {
     const file = await namespace.create(ann, path('/d/f'), { mode: 0o644 });
     expect(file.gid).toBe(7);
     expect((await namespace.mkdir(bob, path('/d/sub'), { mode: 0o755 })).mode).toBe(0o2755);
-    await expect(namespace.setAttributes(bob, path('/d/f'), { mode: 0 })).rejects.toMatchObject({ kind: 'notPermitted' });
-    await expect(namespace.setAttributes(ann, path('/d/f'), { uid: 2 })).rejects.toMatchObject({ kind: 'notPermitted' });
-    await expect(namespace.setAttributes(ann, path('/d/f'), { gid: 9 })).rejects.toMatchObject({ kind: 'notPermitted' });
-    await expect(namespace.setAttributes(bob, path('/d/f'), { mtime: 'now' })).rejects.toMatchObject({ kind: 'notPermitted' });
+    await expect(namespace.setAttributes(bob, path('/d/f'), { mode: 0 })).rejects.toMatchObject({
+      kind: 'notPermitted',
+    });
+    await expect(namespace.setAttributes(ann, path('/d/f'), { uid: 2 })).rejects.toMatchObject({
+      kind: 'notPermitted',
+    });
+    await expect(namespace.setAttributes(ann, path('/d/f'), { gid: 9 })).rejects.toMatchObject({
+      kind: 'notPermitted',
+    });
+    await expect(namespace.setAttributes(bob, path('/d/f'), { mtime: 'now' })).rejects.toMatchObject({
+      kind: 'notPermitted',
+    });
     await namespace.setAttributes(ann, path('/d/f'), { mode: 0o6755 });
     const after = await namespace.setAttributes(root, path('/d/f'), { uid: 2, mtime: 5n });
     expect([after.mode, after.uid, after.mtime]).toEqual([0o755, 2, 5n]);

@@ -74,7 +74,10 @@ export async function openNamespace(options: Options = {}): Promise<Opened> {
     stores.set(uri, store);
     return store;
   };
-  return openOver({ ...options, storeOf: options.storeOf ?? storeOf }, heap, { clock, advance: (ms) => void (ahead += ms) });
+  return openOver({ ...options, storeOf: options.storeOf ?? storeOf }, heap, {
+    clock,
+    advance: (ms) => void (ahead += ms),
+  });
 }
 
 let tokens = 0;

@@ -18,5 +18,6 @@ export default function setup(): void {
     env: { ...process.env, GOBIN: FOLDER },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  if (built.status !== 0) console.log(`it could not be built, those tests run on s3rver alone: ${built.stderr.toString().slice(-500)}`);
+  if (built.status !== 0)
+    console.log(`it could not be built, those tests run on s3rver alone: ${built.stderr.toString().slice(-500)}`);
 }
