@@ -17,7 +17,7 @@ export type Options = Readonly<Record<string, Option>>;
 export const DATA_DEFAULT = './.leat';
 
 /** Every command has these. */
-export const COMMON_OPTIONS = {
+const COMMON_OPTIONS = {
   data: { type: 'string', value: 'DIR', help: `the agent's data directory (default: LEAT_DATA, else ${DATA_DEFAULT})` },
   json: { type: 'boolean', help: 'print JSON, one value a line' },
   help: { type: 'boolean', short: 'h', help: 'show this help' },

@@ -6,7 +6,7 @@ const GROUPS = [
   { title: 'Files', has: (name: string) => name.startsWith('fs ') },
 ];
 
-export const EXIT_CODES = `Exit codes:
+const EXIT_CODES = `Exit codes:
   0  done
   1  refused or failed; one line on stderr says what and what to do next
   2  wrong words on the command line

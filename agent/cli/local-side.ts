@@ -48,9 +48,9 @@ export function localSide(): Side {
       await symlink(octets(target), octets(path));
     },
     async setTime(path, mtimeNs) {
-      const file = await open(octets(path), constants.O_RDONLY);
+      await using file = await open(octets(path), constants.O_RDONLY);
       const seconds = Number(mtimeNs / NANOS) + Number(mtimeNs % NANOS) / 1e9;
-      await file.utimes(seconds, seconds).finally(() => file.close());
+      await file.utimes(seconds, seconds);
     },
   };
 }

@@ -87,12 +87,7 @@ export class Service {
   }
 
   async #decide(
-    {
-      id: _,
-      unique,
-      caller,
-      question,
-    }: Asked & { unique: readonly [number, number]; caller: Caller; question: Question },
+    { unique, caller, question }: Asked & { unique: readonly [number, number]; caller: Caller; question: Question },
     signal: AbortSignal,
   ): Promise<Answer> {
     const { namespace } = this.#deps;

@@ -1,7 +1,7 @@
 import { fromText } from '#shared/model/names.ts';
 
 /** Percent-encodes the bytes that a text stands for, lone surrogates included, where `encodeURIComponent` throws. */
-export function percentEncoded(text: string): string {
+function percentEncoded(text: string): string {
   return fromText(text).replaceAll(/[^A-Za-z0-9_.~/-]/g, (byte) => {
     return `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
   });
