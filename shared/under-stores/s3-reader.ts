@@ -103,7 +103,7 @@ export class S3Reader {
     progress: { offset: number; end: number; etag: string | undefined },
   ) {
     const path = endpoint.pathOf(encodeKey(key));
-    const headers: Record<string, string> = {
+    let headers: Record<string, string> = {
       Host: endpoint.authority,
       Range: `bytes=${progress.offset}-${progress.end - 1}`,
     };
@@ -114,7 +114,8 @@ export class S3Reader {
       headers['X-Amz-Content-Sha256'] = 'UNSIGNED-PAYLOAD';
       const { accessKeyId, secretAccessKey, sessionToken } = identity;
       const credentials = { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) };
-      aws4.sign({ service: 's3', method: 'GET', region, path, headers }, credentials);
+      const signed = aws4.sign({ service: 's3', method: 'GET', region, path, headers }, credentials);
+      headers = signed.headers as Record<string, string>;
     }
     const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     const text = (target: string) => `GET ${target} HTTP/1.1\r\n${lines.join('')}\r\n`;
