@@ -19,7 +19,8 @@ interface Piece {
 }
 
 const [uri = '', what = '', inFlight = '4', target = ''] = process.argv.slice(2);
-const store = openUnderStore({ uri, options: {} });
+const endpoint = process.env['LEAT_BENCH_ENDPOINT'];
+const store = openUnderStore({ uri, options: endpoint === undefined ? {} : { 's3.endpoint': endpoint } });
 mkdirSync(target, { recursive: true });
 
 function pieces(): Piece[] {
