@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Plain JavaScript that any Node can read: an older one must say one line, not fail on syntax or types.
+// Plain JavaScript that every Node since 14 can read: an older one must say one line, not fail on syntax or types.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -12,11 +12,12 @@ if (Number(process.versions.node.split('.')[0]) >= NODE_MIN) {
   // The source tree brings its own Node as a dev dependency; through npm it comes first in the PATH anyway.
   const own = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
   if (existsSync(own)) runWith(own);
-  else refuse();
+  else refuse('install a newer one, or in the source tree run `npm ci`, which brings one');
 }
 
 /** @param {string} node */
 function runWith(node) {
+  say('going on with the one in node_modules');
   const child = spawn(node, process.argv.slice(1), { stdio: 'inherit' });
   // Ctrl-C reaches both by way of the terminal; what is sent to this process alone is handed on.
   process.on('SIGINT', () => {});
@@ -27,9 +28,13 @@ function runWith(node) {
   });
 }
 
-function refuse() {
-  process.stderr.write(
-    `leat needs Node ${NODE_MIN} or newer; this is v${process.versions.node}. Run it through npm (\`npm start\`), which brings one.\n`,
-  );
+/** @param {string} next */
+function refuse(next) {
+  say(next);
   process.exitCode = 1;
+}
+
+/** @param {string} next */
+function say(next) {
+  process.stderr.write(`leat needs Node ${NODE_MIN} or newer, and this is ${process.version}: ${next}\n`);
 }

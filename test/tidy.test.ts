@@ -24,6 +24,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // Composition roots alone name drivers and the app that they serve.
   'agent/main.ts': { mayImport: [/^(shared|agent|functions\/api)\//, /^node:/] },
+  'agent/build.js': { mayImport: [/^node:/, /^esbuild$/] },
   'agent/stores.ts': { mayImport: [/^(shared|agent)\//, /^node:/] },
 };
 const LINES_MAX = 300;

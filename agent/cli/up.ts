@@ -5,7 +5,7 @@ import { readConfig, variableOf } from '#shared/config/config.ts';
 import { PROPERTIES } from '#shared/config/properties.ts';
 import type { NewMount } from '#shared/namespace/namespace.ts';
 import { parsePath } from '#shared/model/names.ts';
-import { type Agent, startAgent } from '../main.ts';
+import type { Agent } from '../main.ts';
 import { PACKAGE_ROOT } from '../package.ts';
 import { command, DATA_DEFAULT, UsageError } from './command.ts';
 import { MOUNT_OPTIONS, URI_HELP, mountSettings, parseStore } from './stores.ts';
@@ -56,6 +56,8 @@ export const up = command({
   },
   async run({ positionals, values, data, terminal, print }) {
     const at = resolve(values.at ?? AT_DEFAULT);
+    // Only now: every other command would wait for the AWS SDK and the metastore to be read, and use neither.
+    const { startAgent } = await import('../main.ts');
     const agent = await startAgent({
       data: resolve(data),
       ...(!values['no-mount'] && { at }),
