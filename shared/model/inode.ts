@@ -4,6 +4,15 @@ import type { Name } from './names.ts';
 /** Nanoseconds since the epoch. */
 export type Nanos = bigint;
 
+/** The years 1698 to 2242: what 34 bits of seconds hold, of the 64 in which a row keeps a time. */
+export const TIME_MIN: Nanos = -(2n ** 33n) * 1_000_000_000n;
+export const TIME_MAX: Nanos = 2n ** 33n * 1_000_000_000n - 1n;
+
+/** The nearest time that a row can keep, as Linux does with a file system of fewer bits. */
+export function heldTime(time: Nanos): Nanos {
+  return time < TIME_MIN ? TIME_MIN : time > TIME_MAX ? TIME_MAX : time;
+}
+
 /** What a store calls a version of an object (ETag, or size-mtime-id): equal fingerprints mean equal bytes. */
 export type Fingerprint = Brand<string, 'Fingerprint'>;
 

@@ -1,17 +1,7 @@
-import { LeatError } from './faults.ts';
+import { invariant, LeatError } from './faults.ts';
 import type { InodeId } from './ids.ts';
-import type {
-  Closing,
-  Fingerprint,
-  Inode,
-  InodeKind,
-  MountId,
-  Nanos,
-  Origin,
-  RecordRow,
-  Row,
-  StoreKey,
-} from './inode.ts';
+import type { Closing, Fingerprint, Inode, InodeKind, MountId, Origin, RecordRow, Row, StoreKey } from './inode.ts';
+import { RowReader, RowWriter } from './row-bytes.ts';
 
 /**
  * One row as bytes, little-endian. A row of version N is read by N+1: the head never moves, new optional fields get new flag
@@ -20,7 +10,7 @@ import type {
  *     0 u8 codec version · 1 u8 kind · 2 u16 mode · 4 u32 flags · 8 u32 uid · 12 u32 gid · 16 f64 size
  *     24 u32 row version · 28 u32 generation · 32 u64 mtime · 40 id (6 or 16 bytes, told by a flag) · optional fields
  *
- * A time is `seconds << 30 | nanoseconds` in 64 bits (years 1698 to 2242), so that a reader without bigint can split it.
+ * A time is `seconds << 30 | nanoseconds` in 64 bits, so that a reader without bigint can split it.
  * A record is: 0 u8 codec version · 1 u8 kind · 2 u16 0 · 4 u32 row version · 8 body, UTF-8.
  */
 const CODEC_VERSION = 1;
@@ -57,8 +47,16 @@ export function encodeRow(row: Row): Uint8Array {
 export function decodeRow(bytes: Uint8Array): Row {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const kind = kindOf(view);
-  if (kind !== 'record') return decodeInode(view, bytes, kind);
-  return { kind, version: view.getUint32(4, true), body: decoder.decode(bytes.subarray(RECORD_HEAD_BYTES)) };
+  try {
+    return kind === 'record' ? decodeRecord(view, bytes) : decodeInode(view, bytes, kind);
+  } catch (error) {
+    if (error instanceof RangeError) throw new LeatError('corrupt', 'a row ends too early', { cause: error });
+    throw error;
+  }
+}
+
+function decodeRecord(view: DataView, bytes: Uint8Array): RecordRow {
+  return { kind: 'record', version: view.getUint32(4, true), body: decoder.decode(bytes.subarray(RECORD_HEAD_BYTES)) };
 }
 
 /** The attributes that `stat` shows, without bigints or strings: what a FUSE reply is made of. */
@@ -157,7 +155,7 @@ function encodeRecord(row: RecordRow): Uint8Array {
 
 function encodeInode(inode: Inode): Uint8Array {
   const flags = flagsOf(inode);
-  const writer = new Writer(sizeBound(inode));
+  const writer = new RowWriter(sizeBound(inode));
   const { view } = writer;
   view.setUint8(0, CODEC_VERSION);
   view.setUint8(1, KINDS.indexOf(inode.kind));
@@ -190,6 +188,8 @@ function encodeInode(inode: Inode): Uint8Array {
 }
 
 function flagsOf(inode: Inode): number {
+  const { length } = inode.id;
+  invariant(length === SHORT_ID_BYTES || length === LONG_ID_BYTES, `an id of ${length} bytes`);
   const isHex = inode.fingerprint !== undefined && HEX_FINGERPRINT.test(inode.fingerprint);
   return (
     (inode.id.length === LONG_ID_BYTES ? FLAG.longId : 0) |
@@ -222,7 +222,7 @@ function sizeBound(inode: Inode): number {
 
 function decodeInode(view: DataView, bytes: Uint8Array, kind: InodeKind): Inode {
   const flags = view.getUint32(4, true);
-  const reader = new Reader(view, bytes, 32);
+  const reader = new RowReader(view, bytes, 32);
   const mtime = reader.time();
   const id = reader.raw(flags & FLAG.longId ? LONG_ID_BYTES : SHORT_ID_BYTES) as InodeId;
   const atime = flags & FLAG.atime ? reader.time() : mtime;
@@ -252,104 +252,18 @@ function decodeInode(view: DataView, bytes: Uint8Array, kind: InodeKind): Inode 
   return inode;
 }
 
-function readOrigin(reader: Reader): Origin {
+function readOrigin(reader: RowReader): Origin {
   const mount = reader.string() as MountId;
   return { mount, key: reader.string() as StoreKey };
 }
 
-function readXattrs(reader: Reader): Record<string, string> {
+function readXattrs(reader: RowReader): Record<string, string> {
   const count = reader.float();
   const pairs = Array.from({ length: count }, () => [reader.string(), reader.string()] as const);
   return Object.fromEntries(pairs);
 }
 
-function readClosing(reader: Reader): Closing {
+function readClosing(reader: RowReader): Closing {
   const token = reader.string();
   return { token, until: reader.float() };
-}
-
-/** Strings are byte strings: a u32 length, then a byte per char. */
-class Writer {
-  readonly #bytes: Uint8Array;
-  readonly view: DataView;
-  at = 0;
-
-  constructor(size: number) {
-    this.#bytes = new Uint8Array(size);
-    this.view = new DataView(this.#bytes.buffer);
-  }
-
-  time(nanos: Nanos): void {
-    const seconds = nanos / 1_000_000_000n - (nanos % 1_000_000_000n < 0n ? 1n : 0n);
-    this.view.setBigInt64(this.at, (seconds << 30n) | (nanos - seconds * 1_000_000_000n), true);
-    this.at += 8;
-  }
-
-  float(value: number): this {
-    this.view.setFloat64(this.at, value, true);
-    this.at += 8;
-    return this;
-  }
-
-  raw(text: string): this {
-    for (let i = 0; i < text.length; i++) this.#bytes[this.at + i] = text.charCodeAt(i);
-    this.at += text.length;
-    return this;
-  }
-
-  string(text: string): this {
-    this.view.setUint32(this.at, text.length, true);
-    this.at += 4;
-    return this.raw(text);
-  }
-
-  hex(digits: string): void {
-    for (let i = 0; i < digits.length; i += 2) this.#bytes[this.at++] = Number.parseInt(digits.slice(i, i + 2), 16);
-  }
-
-  bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.at);
-  }
-}
-
-class Reader {
-  readonly #view: DataView;
-  readonly #bytes: Uint8Array;
-  #at: number;
-
-  constructor(view: DataView, bytes: Uint8Array, at: number) {
-    this.#view = view;
-    this.#bytes = bytes;
-    this.#at = at;
-  }
-
-  time(): Nanos {
-    const packed = this.#view.getBigInt64(this.#at, true);
-    this.#at += 8;
-    return (packed >> 30n) * 1_000_000_000n + (packed & 0x3fffffffn);
-  }
-
-  float(): number {
-    this.#at += 8;
-    return this.#view.getFloat64(this.#at - 8, true);
-  }
-
-  raw(length: number): string {
-    let text = '';
-    for (let i = 0; i < length; i++) text += String.fromCharCode(this.#bytes[this.#at + i] ?? 0);
-    this.#at += length;
-    return text;
-  }
-
-  string(): string {
-    const length = this.#view.getUint32(this.#at, true);
-    this.#at += 4;
-    return this.raw(length);
-  }
-
-  hex(count: number): string {
-    let digits = '';
-    for (let i = 0; i < count; i++) digits += (this.#bytes[this.#at++] ?? 0).toString(16).padStart(2, '0');
-    return digits;
-  }
 }
