@@ -43,6 +43,8 @@ export async function mkdir(
       await make(context, actor, at, entry);
     } catch (error) {
       const there = await resolveOne(context, actor, at, { follow: true }).catch(() => undefined);
+      // As mkdir(1): a file in the way of others is no directory; at the end of the path it exists.
+      if (there && at !== path) demandDirectory(there);
       if (there?.inode.kind !== 'directory') throw error;
     }
   }

@@ -48,6 +48,7 @@ describe('the tree', () => {
     await refused('notFound', namespace.create(root, path('/nope/f'), { mode }));
     await refused('notDirectory', namespace.create(root, path('/f/g'), { mode }));
     await refused('notDirectory', namespace.mkdir(root, path('/f/g'), { mode, parents: true }));
+    await refused('exists', namespace.mkdir(root, path('/f'), { mode, parents: true }));
     await refused('invalid', namespace.rename(root, path('/d'), path('/d/e/d')));
     await refused('notEmpty', namespace.rename(root, path('/d'), path('/full')));
     await refused('isDirectory', namespace.rename(root, path('/f'), path('/d/e')));
