@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, opendir, stat } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import { LeatError } from '#shared/model/faults.ts';
 import { mountFuse, receiveFd, socketPair } from './syscalls.ts';
@@ -62,7 +62,12 @@ async function prepare(at: string): Promise<void> {
     await run(...unmountCommand(at, true));
   } else if (type !== undefined)
     throw new LeatError('busy', `${at}: a file system of type ${type} is mounted there; choose another --at`);
-  await mkdir(at, { recursive: true });
+  await mkdir(at, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
+    throw new LeatError('notDirectory', `${at}: is no directory to mount on (${error.code}); choose another --at`);
+  });
+  await using directory = await opendir(at);
+  const entry = await directory.read();
+  if (entry) throw new LeatError('notEmpty', `${at}: holds ${entry.name}; mount on an empty directory with --at`);
 }
 
 function mountAsRoot({ at, isReadOnly }: MountpointOptions): number {
@@ -161,7 +166,8 @@ function run(
 }
 
 function mountLine(at: string): string[] | undefined {
-  const escaped = at.replaceAll(' ', String.raw`\040`);
+  const bytes = Buffer.from(at).toString('latin1');
+  const escaped = bytes.replaceAll(/[ \t\n\\]/g, (byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, '0')}`);
   const lines = readFileSync('/proc/self/mountinfo', 'latin1')
     .split('\n')
     .map((line) => line.split(' '));
