@@ -1,7 +1,7 @@
 import { LeatError } from '../model/faults.ts';
-import type { Inode, Nanos } from '../model/inode.ts';
+import { heldTime, type Inode, type Nanos } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
-import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, mayAccess, WRITE } from './access.ts';
+import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, WRITE } from './access.ts';
 import { opened } from './closing.ts';
 import { commit, type Context, keyToTell, nanosOf, type Place, retried, revised } from './context.ts';
 import { type Intent, rowOf, storedAttributes } from './intent.ts';
@@ -13,8 +13,9 @@ import { resolveOne } from './resolve.ts';
 export const XATTR_NAME_BYTES_MAX = 255;
 export const XATTR_VALUE_BYTES_MAX = 64 * 1024;
 export const XATTRS_BYTES_MAX = 128 * 1024;
-const SET_ID_BITS = 0o6000;
+const SETUID = 0o4000;
 const SETGID = 0o2000;
+const GROUP_EXECUTE = 0o010;
 
 export async function setAttributes(
   context: Context,
@@ -29,7 +30,7 @@ export async function setAttributes(
     // Times of a directory that are due to be written would come over those that are set now.
     if (patch.mtime !== undefined) context.times.cancel(place.inode.id);
     const now = nanosOf(context.clock());
-    const time = (value: Nanos | 'now' | undefined, old: Nanos) => (value === 'now' ? now : (value ?? old));
+    const time = (value: Nanos | 'now' | undefined, old: Nanos) => (value === 'now' ? now : heldTime(value ?? old));
     return {
       ...(patch.uid !== undefined && { uid: patch.uid }),
       ...(patch.gid !== undefined && { gid: patch.gid }),
@@ -47,27 +48,30 @@ function modeAfter(actor: Actor, inode: Inode, { mode, uid, gid }: AttributePatc
     const mayKeep = actor.checked || isSuperuser(actor) || isInGroup(actor, gid ?? inode.gid);
     return mode & (mayKeep ? 0o7777 : 0o7777 & ~SETGID);
   }
-  const isChown = uid !== undefined || gid !== undefined;
-  return isChown && inode.kind === 'file' && inode.mode & 0o111 ? inode.mode & ~SET_ID_BITS : inode.mode;
+  if ((uid === undefined && gid === undefined) || inode.kind !== 'file') return inode.mode;
+  // Setgid without the group's x once meant mandatory locking, and is no privilege.
+  return inode.mode & ~(inode.mode & GROUP_EXECUTE ? SETUID | SETGID : SETUID);
 }
 
 function demandAllowed(actor: Actor, place: Place, patch: AttributePatch): void {
   if (actor.checked || isSuperuser(actor)) return;
   const { inode } = place;
   if (patch.mode !== undefined) demandOwner(actor, place);
-  if (patch.uid !== undefined && patch.uid !== inode.uid) {
-    throw new LeatError('notPermitted', `${toText(place.path)}: only root gives a file to another user`);
-  }
-  if (patch.gid !== undefined && patch.gid !== inode.gid) {
+  if (patch.uid !== undefined) {
     demandOwner(actor, place);
-    if (!isInGroup(actor, patch.gid))
+    if (patch.uid !== inode.uid) {
+      throw new LeatError('notPermitted', `${toText(place.path)}: only root gives a file to another user`);
+    }
+  }
+  if (patch.gid !== undefined) {
+    demandOwner(actor, place);
+    if (patch.gid !== inode.gid && !isInGroup(actor, patch.gid))
       throw new LeatError('notPermitted', `${toText(place.path)}: user ${actor.uid} is not in group ${patch.gid}`);
   }
-  const times = [patch.atime, patch.mtime].filter((time) => time !== undefined);
-  if (times.length === 0 || actor.uid === inode.uid) return;
-  if (times.every((time) => time === 'now')) {
-    if (!mayAccess(actor, inode, WRITE)) demandOwner(actor, place);
-  } else demandOwner(actor, place);
+  if (actor.uid === inode.uid) return;
+  // As touch(1) without a time: who may write the file may say that it was now, of both times together.
+  if (patch.atime === 'now' && patch.mtime === 'now') demandAccess(actor, place, WRITE);
+  else if (patch.atime !== undefined || patch.mtime !== undefined) demandOwner(actor, place);
 }
 
 export async function setXattr(

@@ -3,6 +3,7 @@ import type { Inode } from '../model/inode.ts';
 import { toText } from '../model/names.ts';
 import type { RowKey } from '../ports/metastore.ts';
 import { commit, type Context, inodeAt, LEASE_MS, type Place, putRow } from './context.ts';
+import { found } from './moves.ts';
 import type { Actor } from './namespace.ts';
 
 /**
@@ -17,12 +18,7 @@ const POLL_MS = 5;
  * it is closing we wait for the outcome.
  */
 export async function confirmed(context: Context, directory: Place): Promise<boolean> {
-  for (let { key } = directory; ;) {
-    if (await opened(context, key, directory.inode)) return true;
-    const moved = context.movedTo.get(directory.inode.id);
-    if (!moved || moved === key) return false;
-    key = moved;
-  }
+  return (await found(context, directory, (key) => opened(context, key, directory.inode))) !== undefined;
 }
 
 /** The row of this inode once it is not closing; undefined when it is not at this key any more. */
@@ -37,26 +33,42 @@ export async function opened(context: Context, key: RowKey, { id }: Inode): Prom
   }
 }
 
+/** True when one of them was being removed: by now that is decided, and the places are to be looked up again. */
+export async function hasWaited(context: Context, places: readonly Pick<Place, 'key' | 'inode'>[]): Promise<boolean> {
+  const closing = places.find(({ inode }) => inode.closing);
+  if (closing) await opened(context, closing.key, closing.inode);
+  return closing !== undefined;
+}
+
 /**
- * Marks a directory, then looks for entries: answers the marked row, on whose version the removal has to depend. Throws
- * `notEmpty`, the mark taken off again; answers `undefined` when somebody else was quicker.
+ * Marks a directory, then looks for entries: hands the marked row, on whose version the removal has to depend, to `act`. The
+ * mark is taken off again unless that removes the row, which is any answer but `undefined`. Throws `notEmpty`; answers
+ * `undefined` when somebody else was quicker.
  */
-export async function closeEmpty(context: Context, actor: Actor, place: Place): Promise<Inode | undefined> {
+export async function closedEmpty<Result>(
+  context: Context,
+  actor: Actor,
+  place: Place,
+  act: (marked: Inode) => Promise<Result | undefined>,
+): Promise<Result | undefined> {
   const open = await opened(context, place.key, place.inode);
   if (!open) return undefined;
   const closing = { token: context.newToken(), until: context.clock() + LEASE_MS };
-  const marked = { ...open, version: open.version + 1, closing };
   if (!(await commit(context, actor, [putRow(place.key, open, { closing })])).committed) return undefined;
-  const [entry] = await context.metastore.list(place.inode.id, { limit: 1 });
-  if (entry) {
-    await reopen(context, place.key, marked);
-    throw new LeatError('notEmpty', `${toText(place.path)}: is not empty; it holds ${toText(entry.name)}`);
+  const marked = { ...open, version: open.version + 1, closing };
+  let result: Result | undefined;
+  try {
+    const [entry] = await context.metastore.list(place.inode.id, { limit: 1 });
+    if (entry) throw new LeatError('notEmpty', `${toText(place.path)}: is not empty; it holds ${toText(entry.name)}`);
+    result = context.clock() < closing.until ? await act(marked) : undefined;
+    return result;
+  } finally {
+    if (result === undefined) await reopen(context, place.key, marked);
   }
-  return context.clock() < closing.until ? marked : undefined;
 }
 
 /** Only the mark that was seen is taken off: the version says whether it still is. */
-export async function reopen(context: Context, key: RowKey, inode: Inode): Promise<void> {
+async function reopen(context: Context, key: RowKey, inode: Inode): Promise<void> {
   const { closing: _, ...open } = inode;
   const row = { ...open, version: inode.version + 1 };
   await context.metastore.commit([{ act: 'put', key, when: { version: inode.version }, row }]);

@@ -62,8 +62,11 @@ async function begin(
       throw new LeatError('readOnly', `${toText(path)}: no store is mounted here to keep its bytes; ${next}`);
     }
     const keys = [origin, homeOf(context, origin, place.path)];
-    // What had to be waited for may have changed the way here.
-    if (await context.intents.settled(keys)) continue;
+    if (keys.some((key) => context.intents.isPending(key))) {
+      // What has to be waited for may change the way here.
+      await context.intents.settled(keys);
+      continue;
+    }
     return { upload: { directory, place, origin, isNew: !before }, release: context.intents.hold(origin) };
   }
 }

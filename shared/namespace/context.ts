@@ -1,6 +1,6 @@
 import { LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
-import type { Inode, MountId, Nanos, Origin, StoreKey } from '../model/inode.ts';
+import type { Inode, MountId, Nanos, Origin, Row, StoreKey } from '../model/inode.ts';
 import { type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Change, CommitResult, Metastore, NewId, RowKey } from '../ports/metastore.ts';
@@ -11,7 +11,6 @@ import type { Actor, Found, Mount } from './namespace.ts';
 
 /** How long a closing mark holds, and how young a row must be to be confirmed: an act that takes longer has died. */
 export const LEASE_MS = 10_000;
-const MOVED_MAX = 10_000;
 const ATTEMPTS_MAX = 20;
 const BACKOFF_MS = 2;
 const BACKOFF_DOUBLINGS_MAX = 8;
@@ -46,8 +45,10 @@ export interface Context extends NamespaceDeps {
   readonly listings: Map<InodeId, RunningListing>;
   /** Directories whose listing behind has failed, and when to try again: an outage is not asked about by every reader. */
   readonly listingPauses: Map<InodeId, number>;
-  /** Where renamed directories went, newest last: who confirms one must not take it for removed. */
+  /** Where renamed directories went, newest last. */
   readonly movedTo: Map<InodeId, RowKey>;
+  /** Renames of directories whose commit has not answered. */
+  readonly moving: Map<InodeId, Promise<unknown>>;
 }
 
 export interface RunningListing {
@@ -108,6 +109,11 @@ export async function inodeAt(context: NamespaceDeps, key: RowKey): Promise<Inod
   return row && row.kind !== 'record' ? row : undefined;
 }
 
+/** Its creator may still take it back. */
+export function isYoung(context: Context, row: Row): boolean {
+  return row.kind !== 'record' && row.bornAt !== undefined && context.clock() - row.bornAt < LEASE_MS;
+}
+
 /** The same row, one version on. */
 export function revised(inode: Inode, patch: Partial<Inode>): Inode {
   return { ...inode, ...patch, version: inode.version + 1 };
@@ -136,13 +142,4 @@ export async function retried<Result>(
     'contended',
     `${toText(path)}: others changed it ${ATTEMPTS_MAX} times while we tried; try again`,
   );
-}
-
-export function rememberMove({ movedTo }: Context, id: InodeId, key: RowKey): void {
-  movedTo.delete(id);
-  movedTo.set(id, key);
-  for (const old of movedTo.keys()) {
-    if (movedTo.size <= MOVED_MAX) return;
-    movedTo.delete(old);
-  }
 }

@@ -32,6 +32,7 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
     listings: new Map(),
     listingPauses: new Map(),
     movedTo: new Map(),
+    moving: new Map(),
   };
   await makeRoot(context);
   await loadMounts(context);

@@ -1,7 +1,7 @@
 import { LeatError } from '../model/faults.ts';
 import type { Inode, InodeKind } from '../model/inode.ts';
 import { joinPath, namesOf, type Path, ROOT_PATH, toText } from '../model/names.ts';
-import { demandAccess, demandWritable, SEARCH, WRITE } from './access.ts';
+import { demandAccess, demandWritable, isInGroup, isSuperuser, SEARCH, WRITE } from './access.ts';
 import { confirmed } from './closing.ts';
 import { commit, type Context, inodeAt, keyToTell, nanosOf, type Place, retried } from './context.ts';
 import { type Intent, rowOf, storedAttributes } from './intent.ts';
@@ -12,6 +12,7 @@ import { child, demandDirectory, placeOf, resolveOne, resolveTarget } from './re
 const MODE_BITS = 0o7777;
 const SYMLINK_MODE = 0o777;
 const SETGID = 0o2000;
+const GROUP_EXECUTE = 0o010;
 const TARGET_BYTES_MAX = 4095;
 
 interface NewEntry {
@@ -123,14 +124,14 @@ async function takeBack(
 /** As POSIX: in a setgid directory the group is inherited, and by directories the bit too. */
 export function newInode(context: Context, actor: Actor, directory: Place, entry: NewEntry): Inode {
   demandDirectory(directory);
-  const { kind, mode, target } = entry;
+  const { kind, target } = entry;
   const isSetgid = (directory.inode.mode & SETGID) !== 0;
   const now = context.clock();
   const time = nanosOf(now);
   return {
     kind,
     id: context.newId(),
-    mode: (mode & MODE_BITS) | (isSetgid && kind === 'directory' ? SETGID : 0),
+    mode: modeOf(actor, directory, entry),
     uid: actor.uid,
     gid: isSetgid ? directory.inode.gid : actor.gid,
     size: target?.length ?? 0,
@@ -144,6 +145,15 @@ export function newInode(context: Context, actor: Actor, directory: Place, entry
     ...(kind === 'directory' && directory.origin && { listedAt: now }),
     ...(target !== undefined && { target }),
   };
+}
+
+function modeOf(actor: Actor, { inode }: Place, { kind, mode }: NewEntry): number {
+  const bits = mode & MODE_BITS;
+  if (!(inode.mode & SETGID)) return bits;
+  if (kind === 'directory') return bits | SETGID;
+  // Nobody makes a program that runs as a group which is not his.
+  const mayKeep = actor.checked || isSuperuser(actor) || isInGroup(actor, inode.gid);
+  return mayKeep || !(bits & GROUP_EXECUTE) ? bits : bits & ~SETGID;
 }
 
 function debtOf(context: Context, { origin, path, key, inode }: Place): Intent | undefined {

@@ -2,6 +2,7 @@ import type { InodeId } from '../model/ids.ts';
 import { toText } from '../model/names.ts';
 import type { Context, Place } from './context.ts';
 import { inodeAt, nanosOf, putRow } from './context.ts';
+import { found } from './moves.ts';
 
 const FOLD_MS = 1000;
 
@@ -56,11 +57,10 @@ export class DirectoryTimes {
 /** Times are not worth a retry: whoever was quicker set them too, or has removed the directory. */
 async function fold(context: Context, directory: Place, folding: Folding): Promise<void> {
   try {
-    const key = context.movedTo.get(directory.inode.id) ?? directory.key;
-    const now = await inodeAt(context, key);
-    if (now?.id !== directory.inode.id || now.closing || folding.isCancelled) return;
+    const now = await found(context, directory, (key) => inodeAt(context, key));
+    if (!now || now.inode.closing || folding.isCancelled) return;
     const time = nanosOf(context.clock());
-    await context.metastore.commit([putRow(key, now, { mtime: time, ctime: time })]);
+    await context.metastore.commit([putRow(now.key, now.inode, { mtime: time, ctime: time })]);
   } catch (error) {
     context.log(`${toText(directory.path)}: its times were not written: ${String(error)}`);
   }

@@ -5,7 +5,6 @@ import { type Name, toText } from '../model/names.ts';
 import type { Context, NamespaceDeps } from './context.ts';
 import { type Intent, keysOf } from './intent.ts';
 import { carryOut } from './intent-acts.ts';
-
 import { KeyIndex } from './key-index.ts';
 
 const IN_FLIGHT_MAX = 16;
@@ -51,6 +50,10 @@ export class IntentLane {
   /** What stands behind this name in the metastore may not be in the window; undefined when all is. */
   #loadAfter: Name | undefined;
   #isLoading = false;
+  /** Something has been accepted, and not taken, while a page was loaded that may not show it. */
+  #isPageOld = false;
+  /** When the next look has been ordered for. */
+  #wakeAt = Infinity;
   #isStopped = false;
   #pausedUntil = 0;
   #failuresInRow = 0;
@@ -68,6 +71,7 @@ export class IntentLane {
     if (this.#loadAfter === undefined && this.#window.size < WINDOW_MAX) this.#take(name, intent);
     else {
       // Everything that follows this name strictly, and so this name itself, when read after its longest prefix.
+      this.#isPageOld = true;
       const before = name.slice(0, -1) as Name;
       if (this.#loadAfter === undefined || before < this.#loadAfter) this.#loadAfter = before;
     }
@@ -100,7 +104,7 @@ export class IntentLane {
     if (!context || this.#isStopped) return;
     const isRoomy = this.#window.size < WINDOW_MAX / 2;
     if (this.#loadAfter !== undefined && isRoomy && !this.#isLoading) this.#track(this.#load(this.#loadAfter));
-    if (now < this.#pausedUntil) return;
+    if (now < this.#pausedUntil) return this.#wake(this.#pausedUntil);
     const blocked = new KeyIndex();
     const { mount } = this.#lane;
     for (const held of this.#held) blocked.add(held);
@@ -109,8 +113,21 @@ export class IntentLane {
       const keys = keysOf(pending.intent).map((key) => ({ mount, key }));
       const isFree = !keys.some((key) => blocked.hasRelated(key));
       for (const key of keys) blocked.add(key);
-      if (isFree && !pending.isRunning && pending.notBefore <= now) this.#track(this.#attempt(context, pending));
+      if (!isFree || pending.isRunning) continue;
+      if (pending.notBefore > now) this.#wake(pending.notBefore);
+      else this.#track(this.#attempt(context, pending));
     }
+  }
+
+  /** Looks again at a time, by the clock: a sleep may end early, or the clock be set back. */
+  #wake(at: number): void {
+    if (at >= this.#wakeAt) return;
+    this.#wakeAt = at;
+    const { deps } = this.#lane;
+    void deps.sleep(Math.max(0, at - deps.clock()) + 1).then(() => {
+      if (this.#wakeAt === at) this.#wakeAt = Infinity;
+      this.#pump();
+    });
   }
 
   #track(work: Promise<void>): void {
@@ -123,6 +140,7 @@ export class IntentLane {
 
   async #load(after: Name): Promise<void> {
     this.#isLoading = true;
+    this.#isPageOld = false;
     try {
       const rows = await this.#lane.deps.metastore.list(INTENTS, { after, limit: WINDOW_MAX });
       const own = rows.filter(({ name }) => name.startsWith(`${this.#lane.mount}.`));
@@ -131,7 +149,7 @@ export class IntentLane {
         if (row.kind !== 'record' || !this.#accepted.has(name) || this.#window.has(name)) continue;
         this.#take(name, JSON.parse(row.body) as Intent);
       }
-      if (this.#loadAfter !== after) return; // something before what was read has been accepted meanwhile: again
+      if (this.#isPageOld || this.#loadAfter !== after) return; // again
       this.#loadAfter = own.length < WINDOW_MAX ? undefined : own.at(-1)?.name;
     } catch (error) {
       this.#lane.deps.log(`intents of mount ${this.#lane.mount} could not be read: ${toLeatError(error).message}`);
@@ -174,6 +192,7 @@ export class IntentLane {
 
   /** A store that is down is not asked by everything that is owed to it: the whole lane waits, and longer each time. */
   #retryLater(pending: Pending, fault: LeatError): void {
+    if (this.#isStopped) return;
     const { deps } = this.#lane;
     const { random = Math.random } = deps;
     const spread = () => 0.5 + random() / 2;
@@ -183,7 +202,6 @@ export class IntentLane {
     this.#pausedUntil = Math.max(this.#pausedUntil, deps.clock() + Math.min(RETRY_MS_MAX, pause));
     const wait = Math.max(pending.notBefore, this.#pausedUntil) - deps.clock();
     deps.log(`${describe(pending.intent)} failed, tried again in ${Math.round(wait)} ms: ${fault.message}`);
-    void deps.sleep(wait + 1).then(() => this.#pump());
   }
 }
 

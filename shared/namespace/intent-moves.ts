@@ -5,10 +5,11 @@ import type { Name } from '../model/names.ts';
 import type { RowKey } from '../ports/metastore.ts';
 import type { StoreEntry, UnderStore } from '../ports/under-store.ts';
 import { type Context, inodeAt } from './context.ts';
-import { entriesOf, ownRow, removeBelow, reviseRow } from './intent-acts.ts';
+import { ownRow, reviseRow } from './intent-rows.ts';
 import { type Intent, type RowOf, rowOf } from './intent.ts';
 import { inLanes } from './lanes.ts';
 import { SHADOWED_SUFFIX } from './shadowed.ts';
+import { entriesOf, removeBelow } from './store-tree.ts';
 
 type Move = Intent & { readonly act: 'move' };
 
@@ -22,12 +23,12 @@ const COPIES_IN_FLIGHT = 16;
 export async function carryOutMove(context: Context, store: UnderStore, move: Move): Promise<void> {
   const row = await ownRow(context, move.row);
   if (!row) {
-    await removeAt(store, move, move.key);
-    await removeAt(store, move, move.to);
+    await removeAt(context, store, move, move.key);
+    await removeAt(context, store, move, move.to);
     return;
   }
   if (row.origin?.key === move.key) await bring(context, store, move);
-  if (!store.supports.move) await removeAt(store, move, move.key);
+  if (!store.supports.move) await removeAt(context, store, move, move.key);
 }
 
 async function bring(context: Context, store: UnderStore, move: Move): Promise<void> {
@@ -81,6 +82,7 @@ function arrivedRow(row: Inode, { entry, isContentOf }: Arrived): Inode {
 
 async function copyBelow(context: Context, store: UnderStore, { key, to, row, mount }: Move): Promise<void> {
   await inLanes(walk(context, store, { key, id: row.id }), COPIES_IN_FLIGHT, async (found) => {
+    context.intents.demandRunning();
     const target = `${to}${found.entry.key.slice(key.length)}` as StoreKey;
     if (found.entry.kind === 'directory') return store.makeDirectory(target);
     const copied = await copyOf(store, found.entry.key, target);
@@ -128,7 +130,7 @@ async function rowFor(context: Context, directory: InodeId, entry: StoreEntry): 
   return undefined;
 }
 
-async function removeAt(store: UnderStore, { kind }: Move, key: StoreKey): Promise<void> {
-  if (kind === 'directory') await removeBelow(store, key);
+async function removeAt(context: Context, store: UnderStore, { kind }: Move, key: StoreKey): Promise<void> {
+  if (kind === 'directory') await removeBelow(store, key, () => context.intents.demandRunning());
   else await store.remove(key, kind);
 }

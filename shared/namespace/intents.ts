@@ -24,6 +24,13 @@ interface Displacement {
   readonly to?: StoreKey;
 }
 
+interface Debtor {
+  /** How many displacements there had been when it began to resolve its path. */
+  readonly since: number;
+  /** Takes away what is noted of promises whose commit has not been made. */
+  readonly unaccepted: Set<() => void>;
+}
+
 const PAGE = 1000;
 const SETTLE_MS_MAX = 60_000;
 const SETTLE_POLL_MS = 50;
@@ -45,7 +52,8 @@ export class Intents {
   /** Those that a promise under way may have to follow; so many came before the first of them. */
   #displacements: Displacement[] = [];
   #displacementsPast = 0;
-  readonly #debtors = new Set<{ readonly since: number }>();
+  readonly #debtors = new Set<Debtor>();
+  #isStopped = false;
   readonly #turns = new Map<MountId, Promise<void>>();
   #nextDone = Promise.withResolvers<void>();
 
@@ -58,7 +66,11 @@ export class Intents {
     this.#context = context;
     for (let after: Name | undefined; ;) {
       const rows = await this.#deps.metastore.list(INTENTS, { ...(after !== undefined && { after }), limit: PAGE });
-      for (const { name, row } of rows) if (row.kind === 'record') this.#accept(name, JSON.parse(row.body) as Intent);
+      for (const { name, row } of rows) {
+        if (row.kind !== 'record') continue;
+        const intent = JSON.parse(row.body) as Intent;
+        this.#accept(name, intent, this.#noteIntent(intent));
+      }
       if (rows.length < PAGE) return;
       after = rows.at(-1)?.name;
     }
@@ -66,7 +78,13 @@ export class Intents {
 
   /** Waits for what is in flight, begins nothing more. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     await Promise.all([...this.#lanes.values()].map((lane) => lane.stop()));
+  }
+
+  /** For acts upon whole trees: what is left of them is done by the process that comes after. */
+  demandRunning(): void {
+    if (this.#isStopped) throw new LeatError('interrupted', 'the agent is being shut down');
   }
 
   /**
@@ -74,12 +92,13 @@ export class Intents {
    * path is moved or removed meanwhile, what is promised follows it.
    */
   async owing<Result>(act: (promise: MakePromise) => Promise<Result>): Promise<Result> {
-    const debtor = { since: this.#displacementsPast + this.#displacements.length };
+    const debtor = { since: this.#displacementsPast + this.#displacements.length, unaccepted: new Set<() => void>() };
     this.#debtors.add(debtor);
     try {
-      return await act((intent) => this.#promise(intent, debtor.since));
+      return await act((intent) => this.#promise(intent, debtor));
     } finally {
       this.#debtors.delete(debtor);
+      for (const settle of debtor.unaccepted) settle();
       this.#forgetDisplacements();
     }
   }
@@ -157,29 +176,37 @@ export class Intents {
     };
   }
 
-  #promise(intent: Intent, since: number): Promised {
+  /** It counts from now on: between the commit and its answer the rows say already what the store does not. */
+  #promise(intent: Intent, { since, unaccepted }: Debtor): Promised {
     // By mount, then in order: a lane reads its own, page by page.
     const name = `${intent.mount}.${this.#deps.newToken()}` as Name;
     const key = { directory: INTENTS, name };
+    const settle = this.#noteIntent(intent);
+    unaccepted.add(settle);
     return {
       change: { act: 'put', key, when: 'absent', row: recordOf(intent) },
       accept: async () => {
+        unaccepted.delete(settle);
         const passed = this.#displacements.slice(Math.max(0, since - this.#displacementsPast));
         const followed = passed.reduce<Intent | undefined>((now, each) => now && follow(now, each), intent);
-        if (followed) this.#accept(name, followed);
-        if (followed === intent) return;
+        if (followed === intent) return this.#accept(name, intent, settle);
+        if (followed) this.#accept(name, followed, this.#noteIntent(followed));
+        settle();
         const change = followed ? ({ act: 'put', row: recordOf(followed) } as const) : ({ act: 'remove' } as const);
         await this.#deps.metastore.commit([{ ...change, key, when: 'any' }]);
       },
     };
   }
 
-  #accept(name: Name, intent: Intent): void {
-    const keys = keysOf(intent).map((key) => ({ mount: intent.mount, key }));
-    const isDisplacing = intent.act === 'remove' || intent.act === 'removeTree' || intent.act === 'move';
+  #accept(name: Name, intent: Intent, settle: () => void): void {
     if (intent.act === 'move' || intent.act === 'removeTree') this.#displacements.push(intent);
     this.#forgetDisplacements();
-    this.#laneOf(intent.mount).accept(name, intent, this.#note(keys, isDisplacing));
+    this.#laneOf(intent.mount).accept(name, intent, settle);
+  }
+
+  #noteIntent(intent: Intent): () => void {
+    const keys = keysOf(intent).map((key) => ({ mount: intent.mount, key }));
+    return this.#note(keys, intent.act === 'remove' || intent.act === 'removeTree' || intent.act === 'move');
   }
 
   #forgetDisplacements(): void {

@@ -1,8 +1,9 @@
-import { isFault } from '../model/faults.ts';
-import { joinPath, type Name, type Path } from '../model/names.ts';
+import { isFault, LeatError } from '../model/faults.ts';
+import { joinPath, type Name, type Path, toText } from '../model/names.ts';
 import { demandAccess, READ } from './access.ts';
-import { type Context, mountedAt, type Place } from './context.ts';
-import { beginListing, listBehind } from './listing.ts';
+import { confirmed } from './closing.ts';
+import { type Context, isYoung, mountedAt, type Place } from './context.ts';
+import { beginListing, listAfresh, listBehind } from './listing.ts';
 import type { Actor, Listing } from './namespace.ts';
 import { demandDirectory, resolveOne } from './resolve.ts';
 
@@ -22,10 +23,14 @@ export async function list(context: Context, actor: Actor, path: Path, { after, 
   const wanted = Math.min(limit, LIST_MAX);
   const page = { ...(after !== undefined && { after }), limit: wanted };
   const rows = await context.metastore.list(directory.inode.id, page);
+  // A row that its creator may take back is shown only when the directory stays.
+  if (rows.some(({ row }) => isYoung(context, row)) && !(await confirmed(context, directory))) throw gone(path);
   const entries = rows.flatMap(({ name, row }) => (row.kind === 'record' ? [] : [{ name, inode: row }]));
   const next = rows.length === wanted ? rows.at(-1)?.name : undefined;
   return { entries, ...(next !== undefined && { next }) };
 }
+
+const gone = (path: Path) => new LeatError('notFound', `${toText(path)}: was removed while it was listed`);
 
 async function readable(context: Context, actor: Actor, path: Path): Promise<Place> {
   const directory = await resolveOne(context, actor, path, { follow: true });
@@ -34,20 +39,26 @@ async function readable(context: Context, actor: Actor, path: Path): Promise<Pla
   return directory;
 }
 
-async function load(context: Context, directory: Place): Promise<void> {
+/** Before the rows of a directory are looked at: they are brought from its store, or as far in step as the mount wants it. */
+export async function load(context: Context, directory: Place): Promise<void> {
   if (!directory.origin) return;
   const { syncIntervalMs } = mountedAt(context, directory.origin.mount).mount;
   const { listedAt } = directory.inode;
   if (listedAt === undefined || syncIntervalMs === 0) {
-    await listWhole(context, directory, listedAt !== undefined);
+    await listWhole(context, directory, { isKnown: listedAt !== undefined, isAfresh: syncIntervalMs === 0 });
   } else if (syncIntervalMs > 0 && context.clock() - listedAt > syncIntervalMs) listBehind(context, directory);
 }
 
-/** With `isKnown` the rows that are there will do when the store does not answer. */
-async function listWhole(context: Context, directory: Place, isKnown: boolean): Promise<number> {
+interface Listed {
+  /** The rows that are there will do when the store does not answer. */
+  readonly isKnown: boolean;
+  readonly isAfresh: boolean;
+}
+
+async function listWhole(context: Context, directory: Place, { isKnown, isAfresh }: Listed): Promise<number> {
   for (let place = directory, i = 0; ; i++) {
     try {
-      return await beginListing(context, place).done;
+      return await (isAfresh ? listAfresh(context, place) : beginListing(context, place).done);
     } catch (error) {
       if (isKnown && isFault(error, 'unavailable', 'changed')) return 0;
       if (!isFault(error, 'changed') || i === MOVED_RETRIES_MAX) throw error;
@@ -62,7 +73,7 @@ const SELF: Actor = { uid: 0, gid: 0, groups: [], checked: true };
 /** Brings a directory in step with its store. What is removed by others while we walk needs no step any more. */
 export async function sync(context: Context, actor: Actor, path: Path, isRecursive: boolean): Promise<number> {
   const directory = await readable(context, actor, path);
-  let changed = directory.origin ? await listWhole(context, directory, false) : 0;
+  let changed = directory.origin ? await listWhole(context, directory, { isKnown: false, isAfresh: true }) : 0;
   for (let after: Name | undefined, isOver = !isRecursive; !isOver; isOver = after === undefined) {
     const page = { ...(after !== undefined && { after }), limit: SYNC_PAGE };
     const rows = await context.metastore.list(directory.inode.id, page);

@@ -11,8 +11,10 @@ import {
   type RunningListing,
   retried,
 } from './context.ts';
+import { opened } from './closing.ts';
 import type { NamedRow } from './key-order.ts';
 import { type Finding, Merge } from './merge.ts';
+import { found } from './moves.ts';
 import { RowBatch } from './row-batch.ts';
 import { isUnsettled, rowChanges, type StoreDirectory, toTrash } from './store-rows.ts';
 
@@ -34,6 +36,12 @@ export function beginListing(context: Context, place: Place): RunningListing {
   const listing = { mount: place.origin.mount, firstPage: first.promise, done };
   context.listings.set(id, listing);
   return listing;
+}
+
+/** A listing that began after the call: one that is under way may have seen the store as it was before. */
+export async function listAfresh(context: Context, place: Place): Promise<number> {
+  await context.listings.get(place.inode.id)?.done.catch(() => undefined);
+  return beginListing(context, place).done;
 }
 
 /** A listing that nobody waits for. After a failure it rests, so that an outage is not asked about by every reader. */
@@ -116,11 +124,8 @@ async function apply(context: Context, { directory, batch, finding }: Applicatio
 
 /** Rows that came into a directory while it was removed are reachable by nobody: the reclaimer gets them. */
 async function demandStillThere(context: Context, place: Place): Promise<void> {
-  const { key, inode } = place;
-  for (const each of [key, context.movedTo.get(inode.id)]) {
-    if (each && (await inodeAt(context, each))?.id === inode.id) return;
-  }
-  await context.metastore.commit([toTrash(context, inode)]);
+  if (await found(context, place, (key) => inodeAt(context, key))) return;
+  await context.metastore.commit([toTrash(context, place.inode)]);
   throw disturbed(place);
 }
 
@@ -135,8 +140,9 @@ async function* rowsOf(context: Context, { inode }: Place): AsyncGenerator<Named
 
 async function markListed(context: Context, place: Place, at: number): Promise<void> {
   await retried(context, place.path, async () => {
-    const now = await inodeAt(context, place.key);
-    if (now?.id !== place.inode.id) return true; // removed or renamed meanwhile: the next visitor lists again
+    // A mark of a remover stays as it is, or its removal would fail and everybody wait for the end of its lease.
+    const now = await opened(context, place.key, place.inode);
+    if (!now) return true; // removed or renamed meanwhile: the next visitor lists again
     return (await context.metastore.commit([putRow(place.key, now, { listedAt: at })])).committed || undefined;
   });
 }

@@ -19,10 +19,12 @@ export function isDueForLookup(context: Context, directory: Place, inode: Inode 
 
 /**
  * Looks a name up in a directory whose listing cannot tell. The listing is begun; its first page answers when it is all there
- * is, otherwise one question about this key does, while the listing goes on behind.
+ * is, otherwise one question about this key does, while the listing goes on behind. A mount whose store is asked by every
+ * access needs no listing for it.
  */
 export async function findInStore(context: Context, directory: Place, name: Name): Promise<Inode | undefined> {
-  if (directory.inode.listedAt === undefined) {
+  const isAsked = directory.origin && mountedAt(context, directory.origin.mount).mount.syncIntervalMs === 0;
+  if (directory.inode.listedAt === undefined && !isAsked) {
     const isWhole = await beginListing(context, directory).firstPage.catch((error: unknown) => {
       if (isFault(error, 'changed')) return false; // moved meanwhile; the one question finds out
       throw error;

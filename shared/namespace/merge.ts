@@ -11,6 +11,15 @@ export interface Finding {
   readonly entry: StoreEntry | undefined;
 }
 
+/** An object whose name may be a prefix too. */
+interface Candidate {
+  readonly name: Name;
+  readonly entry: StoreEntry;
+  readonly row: Inode | undefined;
+  /** The row that has stood for it beside the directory so far. */
+  besideRow?: Inode;
+}
+
 /**
  * Walks the store's entries and our rows side by side, both in key order, and tells the differences. It holds back nothing but
  * the objects whose name may still turn out to be a prefix, and of these each begins with the one before it.
@@ -18,7 +27,7 @@ export interface Finding {
 export class Merge {
   readonly #rows: AsyncGenerator<NamedRow>;
   #row: NamedRow | undefined;
-  #candidates: { readonly name: Name; readonly entry: StoreEntry; readonly row: Inode | undefined }[] = [];
+  #candidates: Candidate[] = [];
   #isBegun = false;
 
   constructor(rows: AsyncIterable<NamedRow>) {
@@ -51,8 +60,7 @@ export class Merge {
 
   async *#rowsBefore(order: string | undefined): AsyncGenerator<Finding> {
     for (let row = this.#row; row && (order === undefined || orderOfRow(row) < order); row = this.#row) {
-      const finding = this.#vanished(row);
-      if (finding) yield finding;
+      yield* this.#vanished(row);
       await this.#next();
     }
   }
@@ -70,12 +78,16 @@ export class Merge {
     if (shadowed) yield { name: besideOf(name), row: undefined, entry: shadowed.entry };
   }
 
-  #vanished({ name, inode }: NamedRow): Finding | undefined {
+  *#vanished({ name, inode }: NamedRow): Generator<Finding> {
     const beside = this.#candidates.find((each) => besideOf(each.name) === name);
     // The object that it stands for is there, and so may be the prefix; unless the object already has its own name back.
-    if (beside && !beside.row && inode.origin?.key === beside.entry.key) return undefined;
+    if (beside && !beside.row && inode.origin?.key === beside.entry.key) {
+      beside.besideRow = inode;
+      return;
+    }
     const object = inode.kind === 'directory' ? this.#candidates.find((each) => each.name === name) : undefined;
-    return { name, row: inode, entry: object?.entry };
+    yield { name, row: inode, entry: object?.entry };
+    if (object?.besideRow) yield { name: besideOf(name), row: object.besideRow, entry: undefined };
   }
 }
 

@@ -5,8 +5,10 @@ import { type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import { type Change, CHANGES_MAX } from '../ports/metastore.ts';
 import type { UnderStore } from '../ports/under-store.ts';
 import { isSuperuser } from './access.ts';
+import { hasWaited } from './closing.ts';
 import { commit, type Context, mountsWithin, type Place, putRow, retried } from './context.ts';
 import { mkdir } from './create.ts';
+import { load } from './list.ts';
 import type { Actor, Mount, NewMount } from './namespace.ts';
 import { demandDirectory, resolve, resolveOne } from './resolve.ts';
 import { demandRowOptions, toTrash } from './store-rows.ts';
@@ -72,6 +74,8 @@ async function join(context: Context, actor: Actor, made: Mount): Promise<true |
   }
   if (chain.length > CHANGES_MAX - 2)
     throw new LeatError('unsupported', `${toText(made.path)}: is too deep for a mount`);
+  if (await hasWaited(context, [...chain, place])) return undefined;
+  await load(context, place);
   const [entry] = await context.metastore.list(place.inode.id, { limit: 1 });
   if (entry) {
     throw new LeatError('notEmpty', `${toText(made.path)}: holds ${toText(entry.name)}; mount on an empty directory`);
@@ -106,8 +110,15 @@ export async function unmount(context: Context, actor: Actor, path: Path): Promi
   if (below) {
     throw new LeatError('busy', `${toText(path)}: ${toText(below.mount.path)} is mounted below it; unmount that first`);
   }
-  await drain(context, mounted.mount);
-  await retried(context, path, () => part(context, actor, place.path, id));
+  // Nobody begins a change that the store would never be told.
+  context.mounted.set(id, { ...mounted, mount: { ...mounted.mount, readOnly: true } });
+  try {
+    await drain(context, mounted.mount);
+    await retried(context, path, () => part(context, actor, place.path, id));
+  } catch (error) {
+    context.mounted.set(id, mounted);
+    throw error;
+  }
   context.mounted.delete(id);
   const listings = [...context.listings.values()].filter((listing) => listing.mount === id);
   await Promise.allSettled(listings.map(({ done }) => done));
@@ -117,7 +128,7 @@ export async function unmount(context: Context, actor: Actor, path: Path): Promi
 /** What is owed would be lost with the mount: it gets a while to be done. */
 async function drain(context: Context, { id, path }: Mount): Promise<void> {
   const until = context.clock() + DRAIN_MS_MAX;
-  while (context.intents.owes(id) > 0) {
+  while (context.intents.isPending({ mount: id, key: '' as StoreKey })) {
     if (context.clock() > until) {
       const what = `its store is still owed ${context.intents.owes(id)} changes`;
       throw new LeatError('busy', `${toText(path)}: ${what}; see \`leat info\`, and try again when there are none`);
@@ -127,15 +138,25 @@ async function drain(context: Context, { id, path }: Mount): Promise<void> {
 }
 
 async function part(context: Context, actor: Actor, path: Path, id: MountId): Promise<true | undefined> {
-  const { inode, key } = await resolveOne(context, actor, path);
+  const chain = await resolve(context, actor, path);
+  const { inode, key } = chain.pop() as Place;
   if (inode.mount !== id) return true;
+  if (await hasWaited(context, chain.slice(-1))) return undefined;
   const removal: Change = { act: 'remove', key, when: { version: inode.version } };
   const { committed } = await commit(context, actor, [
-    path === ROOT_PATH ? emptied(context, { inode, key }) : removal,
+    ...(path === ROOT_PATH ? [emptied(context, { inode, key })] : [removal, ...unlisted(chain.at(-1))]),
     toTrash(context, inode),
     { act: 'remove', key: recordKey(id), when: 'any' },
   ]);
   return committed || undefined;
+}
+
+/** The store around a nested mount may have something by its name, which comes to light again. */
+function unlisted(directory: Place | undefined): Change[] {
+  if (!directory?.origin) return [];
+  const { listedAt: _, ...rest } = directory.inode;
+  const row = { ...rest, version: rest.version + 1 };
+  return [{ act: 'put', key: directory.key, when: { version: rest.version }, row }];
 }
 
 /** The root cannot go, but what is in it can: it gets a new id, and the old one goes to the trash with all that hangs on it. */

@@ -1,12 +1,12 @@
 import { LeatError } from '../model/faults.ts';
 import { type Path, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
-import { demandChange, demandSticky } from './access.ts';
-import { closeEmpty, reopen } from './closing.ts';
+import { demandAccess, demandChange, demandSticky, SEARCH, WRITE } from './access.ts';
+import { closedEmpty } from './closing.ts';
 import { commit, type Context, homeOf, mountsWithin, type Place, retried } from './context.ts';
 import type { Intent } from './intent.ts';
 import type { MakePromise } from './intents.ts';
-import { beginListing } from './listing.ts';
+import { load } from './list.ts';
 import type { Actor, Expectation } from './namespace.ts';
 import { child, demandDirectory, resolveTarget, type Target } from './resolve.ts';
 import { toTrash } from './store-rows.ts';
@@ -42,6 +42,7 @@ export async function removeTree(context: Context, actor: Actor, path: Path): Pr
     const target = await resolveTarget(context, actor, path);
     const place = await findEntry(context, actor, target);
     demandNoMount(context, place);
+    if (place.inode.kind === 'directory') demandAccess(actor, place, WRITE | SEARCH);
     const trash = place.inode.kind === 'directory' ? toTrash(context, place.inode) : undefined;
     const isDone = await detach(context, actor, { place, promise, trash });
     if (isDone) context.times.touch(context, target.directory);
@@ -108,13 +109,10 @@ export function removalsOf(context: Context, { origin, inode, path }: Place, isT
 
 async function removeDirectory(context: Context, actor: Actor, { place, promise }: Detachment): Promise<boolean> {
   // Entries that nobody has looked at yet count too.
-  if (place.origin && place.inode.listedAt === undefined) {
-    await beginListing(context, place).done;
-    return false;
-  }
-  const marked = await closeEmpty(context, actor, place);
-  if (!marked) return false;
-  const isDone = await detach(context, actor, { place: { ...place, inode: marked }, promise });
-  if (!isDone) await reopen(context, place.key, marked);
-  return isDone;
+  await load(context, place);
+  const isDone = await closedEmpty(context, actor, place, async (marked) => {
+    const isDetached = await detach(context, actor, { place: { ...place, inode: marked }, promise });
+    return isDetached || undefined;
+  });
+  return isDone ?? false;
 }

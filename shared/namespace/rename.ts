@@ -1,9 +1,9 @@
 import { LeatError } from '../model/faults.ts';
 import type { Inode, Origin } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
-import { type Change, CHANGES_MAX } from '../ports/metastore.ts';
+import { type Change, CHANGES_MAX, type RowKey } from '../ports/metastore.ts';
 import { demandAccess, demandChange, demandSticky, WRITE } from './access.ts';
-import { closeEmpty, opened, reopen } from './closing.ts';
+import { closedEmpty, hasWaited } from './closing.ts';
 import {
   commit,
   type Context,
@@ -12,13 +12,13 @@ import {
   keyIn,
   nanosOf,
   type Place,
-  rememberMove,
   retried,
   revised,
 } from './context.ts';
 import { rowOf } from './intent.ts';
 import type { MakePromise, Promised } from './intents.ts';
-import { beginListing } from './listing.ts';
+import { load } from './list.ts';
+import { moving } from './moves.ts';
 import type { Actor, RenameOptions } from './namespace.ts';
 import { demandNoMount, findEntry, removalsOf } from './remove.ts';
 import { child, demandDirectory, resolveTarget, type Target } from './resolve.ts';
@@ -73,17 +73,30 @@ async function attempt(context: Context, actor: Actor, { from, to, options, prom
   if (replaced?.inode.id === place.inode.id) return { moved: place.inode };
   const plan = { place, source, target, replaced, promise };
   demandAllowed(context, actor, plan);
+  // What has to be waited for comes before the mark: nobody waits while others wait for him.
+  if (await hasWaited(context, [place, ...guardedBy(plan)])) return undefined;
+  const keys = keysOf(context, place);
+  if (keys.some((each) => context.intents.isPending(each))) return { owed: keys };
   if (replaced?.inode.kind !== 'directory') return carryOver(context, actor, plan);
-  if (replaced.origin && replaced.inode.listedAt === undefined) {
-    await beginListing(context, replaced).done;
-    return undefined;
-  }
   // A directory that is replaced is removed, with all the care that takes.
-  const marked = await closeEmpty(context, actor, replaced);
-  if (!marked) return undefined;
-  const outcome = await carryOver(context, actor, { ...plan, replaced: { ...replaced, inode: marked } });
-  if (!outcome || !('moved' in outcome)) await reopen(context, replaced.key, marked);
-  return outcome;
+  await load(context, replaced);
+  return closedEmpty(context, actor, replaced, (inode) =>
+    carryOver(context, actor, { ...plan, replaced: { ...replaced, inode } }),
+  );
+}
+
+/** What is owed names keys, so keys do not change under it. */
+function keysOf(context: Context, { origin, path }: Place): readonly Origin[] {
+  return origin ? [origin, homeOf(context, origin, path)] : [];
+}
+
+/**
+ * A directory that changes its parent checks every ancestor of the target, so that of two moves that would make a circle one
+ * fails; else only the directory that takes the row in is checked, against its removal.
+ */
+function guardedBy({ place, target }: Plan): readonly Place[] {
+  const isMovedAway = place.key.directory !== target.directory.inode.id;
+  return place.inode.kind === 'directory' && isMovedAway ? target.chain : [target.directory];
 }
 
 function demandAllowed(context: Context, actor: Actor, { place, target, replaced }: Plan): void {
@@ -101,6 +114,9 @@ function demandAllowed(context: Context, actor: Actor, { place, target, replaced
       throw new LeatError('isDirectory', `${toText(path)}: is a directory; a file cannot replace it`);
     }
   }
+  if (chain.length > CHANGES_MAX - CHANGES_BESIDE_MAX) {
+    throw new LeatError('unsupported', `${toText(path)}: is too deep to move a directory into`);
+  }
   // The `..` of a directory that changes its parent is written, so the directory itself must be writable.
   const isMovedAway = place.key.directory !== directory.inode.id;
   if (place.inode.kind === 'directory' && isMovedAway) demandAccess(actor, place, WRITE);
@@ -110,43 +126,31 @@ function demandAllowed(context: Context, actor: Actor, { place, target, replaced
   }
 }
 
-/**
- * One commit: the row leaves one key and is put at the other. A directory that changes its parent checks every ancestor of the
- * target, so that of two moves that would make a circle one fails; else only the directory that takes the row in is checked,
- * against its removal.
- */
-async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<Outcome> {
+/** One commit: the row leaves one key and is put at the other. */
+async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<{ readonly moved: Inode } | undefined> {
   const { place, source, target, replaced } = plan;
+  if (keysOf(context, place).some((each) => context.intents.isPending(each))) return undefined;
   const key = keyIn(target.directory, target.name);
-  const isMovedAway = place.key.directory !== target.directory.inode.id;
-  const guarded = place.inode.kind === 'directory' && isMovedAway ? target.chain : [target.directory];
-  if (guarded.length > CHANGES_MAX - CHANGES_BESIDE_MAX) {
-    throw new LeatError('unsupported', `${toText(target.path)}: is too deep to move a directory into`);
-  }
-  const closing = [place, ...guarded].find(({ inode }) => inode.closing);
-  if (closing) {
-    await opened(context, closing.key, closing.inode);
-    return undefined;
-  }
-  // What is owed names keys, so keys do not change under it.
-  const owed = place.origin ? [place.origin, homeOf(context, place.origin, place.path)] : [];
-  if (owed.some((each) => context.intents.isPending(each))) return { owed };
   const { origin, promised } = debtsOf(context, plan);
   const { origin: _, ...plain } = place.inode;
   const moved = revised(plain, { ctime: nanosOf(context.clock()), ...(origin && { origin }) });
-  const { committed } = await commit(context, actor, [
+  const changes: Change[] = [
     { act: 'remove', key: place.key, when: { version: place.inode.version } },
     { act: 'put', key, when: replaced ? { version: replaced.inode.version } : 'absent', row: moved },
-    ...guarded.map(({ key: each, inode }): Change => ({ act: 'check', key: each, when: { version: inode.version } })),
+    ...guardedBy(plan).map(({ key: each, inode }) => check(each, inode)),
     ...promised.map(({ change }) => change),
-  ]);
+  ];
+  const makeCommit = () => commit(context, actor, changes);
+  const isDirectory = place.inode.kind === 'directory';
+  const { committed } = await (isDirectory ? moving(context, place.inode.id, key, makeCommit) : makeCommit());
   if (!committed) return undefined;
-  if (place.inode.kind === 'directory') rememberMove(context, place.inode.id, key);
   await Promise.all(promised.map(({ accept }) => accept()));
   context.times.touch(context, source.directory);
   context.times.touch(context, target.directory);
   return { moved };
 }
+
+const check = (key: RowKey, { version }: Inode): Change => ({ act: 'check', key, when: { version } });
 
 interface Debts {
   /** Where the bytes stay until the store has moved them. */

@@ -4,7 +4,7 @@ import type { Inode } from '../model/inode.ts';
 import { baseName, joinPath, type Name, namesOf, type Path, parentOf, ROOT_PATH, toText } from '../model/names.ts';
 import { demandAccess, SEARCH } from './access.ts';
 import { confirmed } from './closing.ts';
-import { type Context, inodeAt, keyIn, LEASE_MS, originOf, type Place } from './context.ts';
+import { type Context, inodeAt, isYoung, keyIn, originOf, type Place } from './context.ts';
 import { findInStore, isDueForLookup } from './lookup.ts';
 import type { Actor } from './namespace.ts';
 
@@ -26,11 +26,13 @@ export async function resolve(
   let todo = namesOf(path);
   let chain = [await rootPlace(context)];
   for (let name = todo.shift(); name !== undefined; name = todo.shift()) {
-    if (name === '..') {
-      chain = chain.length > 1 ? chain.slice(0, -1) : chain;
+    const directory = last(chain);
+    if (name === '.' || name === '..') {
+      demandDirectory(directory);
+      demandAccess(actor, directory, SEARCH);
+      if (name === '..' && chain.length > 1) chain.pop();
       continue;
     }
-    const directory = last(chain);
     const place = await child(context, actor, directory, name);
     if (!place) throw new LeatError('notFound', `${toText(joinPath(directory.path, name))}: no such file or directory`);
     const isPassed = place.inode.kind === 'symlink' && (todo.length > 0 || options.follow === true);
@@ -41,10 +43,16 @@ export async function resolve(
     if (++links > SYMLINKS_MAX)
       throw new LeatError('tooManyLinks', `${toText(path)}: more than ${SYMLINKS_MAX} symlinks on the way`);
     const target = place.inode.target ?? '';
-    todo = [...target.split('/').filter((part) => part !== '' && part !== '.'), ...todo] as Name[];
+    todo = [...namesIn(target), ...todo];
     if (target.startsWith('/')) chain = chain.slice(0, 1);
   }
   return chain;
+}
+
+/** `.` and `..` stay: what they stand behind has to be a directory, as what a slash at the end stands behind. */
+function namesIn(target: string): Name[] {
+  const names = target.split('/').filter((part) => part !== '') as Name[];
+  return target.endsWith('/') ? [...names, '.' as Name] : names;
 }
 
 export async function resolveOne(
@@ -94,11 +102,6 @@ export async function child(context: Context, actor: Actor, directory: Place, na
   if (inode && isYoung(context, inode) && !(await confirmed(context, directory))) return undefined;
   if (isDueForLookup(context, directory, inode)) inode = await findInStore(context, directory, name);
   return inode && placeOf(directory, name, inode);
-}
-
-/** Its creator may still take it back. */
-function isYoung(context: Context, { bornAt }: Inode): boolean {
-  return bornAt !== undefined && context.clock() - bornAt < LEASE_MS;
 }
 
 export function placeOf(directory: Place, name: Name, inode: Inode): Place {

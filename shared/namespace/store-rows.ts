@@ -1,6 +1,6 @@
 import { LeatError } from '../model/faults.ts';
 import { TRASH } from '../model/ids.ts';
-import type { Inode } from '../model/inode.ts';
+import { heldTime, type Inode } from '../model/inode.ts';
 import { joinPath, type Name } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
@@ -46,6 +46,8 @@ interface Comparison {
 
 /** The changes, to be made together, that let a row say what the store says; none when it does already. */
 export function rowChanges(context: Context, directory: StoreDirectory, { name, before, entry }: Comparison): Change[] {
+  // Somebody is removing it: what becomes of it is theirs to say.
+  if (before?.closing && before.closing.until > context.clock()) return [];
   if (!entry) return before ? removalChanges(context, directory, name, before) : [];
   const key = keyIn(directory.place, name);
   if (before?.kind === entry.kind) {
@@ -88,11 +90,12 @@ export function toTrash(context: Context, inode: Inode): Change {
 
 function differences(context: Context, before: Inode, entry: StoreEntry): Partial<Inode> | undefined {
   const isOther = before.kind !== 'directory' && before.fingerprint !== entry.fingerprint;
+  const mtime = entry.mtime && heldTime(entry.mtime);
   const attributes = {
     ...(entry.mode !== undefined && entry.mode !== before.mode && { mode: entry.mode }),
     ...(entry.uid !== undefined && entry.uid !== before.uid && { uid: entry.uid }),
     ...(entry.gid !== undefined && entry.gid !== before.gid && { gid: entry.gid }),
-    ...(entry.mtime !== undefined && entry.mtime !== before.mtime && { mtime: entry.mtime }),
+    ...(mtime !== undefined && mtime !== before.mtime && { mtime }),
   };
   if (!isOther && Object.keys(attributes).length === 0) return undefined;
   return {
@@ -108,7 +111,7 @@ function loadedRow(context: Context, { place, mounted, origin }: StoreDirectory,
   const isDirectory = entry.kind === 'directory';
   const { options } = mounted.mount;
   const mode = isDirectory ? (options['mode.directory'] ?? DIRECTORY_MODE) : (options['mode.file'] ?? FILE_MODE);
-  const mtime = entry.mtime ?? place.inode.mtime;
+  const mtime = heldTime(entry.mtime ?? place.inode.mtime);
   const isElsewhere = childKey(origin.key, name) !== entry.key;
   return {
     kind: entry.kind,

@@ -1,6 +1,6 @@
-import { TRASH } from '../model/ids.ts';
+import { type InodeId, TRASH } from '../model/ids.ts';
 import type { Inode, Row } from '../model/inode.ts';
-import { type Change, CHANGES_MAX, type RowKey } from '../ports/metastore.ts';
+import { type Change, CHANGES_MAX, type ListedRow, type RowKey } from '../ports/metastore.ts';
 import type { Context } from './context.ts';
 
 /**
@@ -26,21 +26,15 @@ function isTooYoung(context: Context, row: Row): boolean {
 /** Depth without recursion: a tree may be deeper than a stack. */
 async function empty(context: Context, root: Inode, isStopped: () => boolean): Promise<number> {
   let rows = 0;
-  const path: { readonly inode: Inode; readonly key?: RowKey }[] = [{ inode: root }];
-  for (let top = path.at(-1); top && !isStopped(); top = path.at(-1)) {
-    const page = await context.metastore.list(top.inode.id, { limit: CHANGES_MAX });
-    const directory = page.find(({ row }) => row.kind === 'directory');
-    const leaves = page.filter(({ row }) => row.kind !== 'directory');
-    rows += await take(
-      context,
-      leaves.map(({ name }) => ({ directory: top.inode.id, name })),
-    );
-    if (directory?.row.kind === 'directory') {
-      path.push({ inode: directory.row, key: { directory: top.inode.id, name: directory.name } });
-    } else if (page.length === 0) {
-      path.pop();
-      if (top.key) rows += await take(context, [top.key]);
-    }
+  const open: { readonly id: InodeId; readonly key?: RowKey }[] = [{ id: root.id }];
+  for (let top = open.at(-1); top && !isStopped(); top = open.at(-1)) {
+    const directory = top.id;
+    const page = await context.metastore.list(directory, { limit: CHANGES_MAX });
+    const keyOf = ({ name }: ListedRow): RowKey => ({ directory, name });
+    if (page.length === 0) open.pop();
+    const leaves = page.filter(({ row }) => row.kind !== 'directory').map(keyOf);
+    rows += await take(context, page.length === 0 && top.key ? [top.key] : leaves);
+    for (const each of page) if (each.row.kind === 'directory') open.push({ id: each.row.id, key: keyOf(each) });
   }
   return rows;
 }
