@@ -62,8 +62,10 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
     mounts: await mountsNow(),
   };
   const worker = new Worker(new URL(WORKER, import.meta.url), { workerData: data });
+  let isOver = false;
   const service = new Service(fd, { ...deps, source });
-  const tell = (message: ToWorker) => {
+  const tell = (message: ToWorker | 'stop') => {
+    if (isOver) return;
     worker.postMessage(message);
     writeSync(wakeFd, WAKE);
   };
@@ -86,7 +88,6 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
   const unsubscribe = options.feed.subscribe(({ source: by, changes }) => {
     if (by !== source) for (const change of changes) invalidate(change, notifications, tell);
   });
-  let isOver = false;
   const closed = new Promise<void>((resolve) => {
     worker.once('exit', () => {
       isOver = true;
@@ -107,8 +108,8 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
     async detach() {
       if (isOver) return;
       await detachFrom(options.at);
-      worker.postMessage('stop');
-      writeSync(wakeFd, WAKE);
+      // Out of the tree and unused it may have ended by itself meanwhile, and its descriptors with it.
+      tell('stop');
       await closed;
     },
     evicted: ({ id, generation }) => tell({ evicted: { node: nodeIdOf(inodeNumber(id), generation) } }),

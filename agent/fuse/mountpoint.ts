@@ -179,6 +179,14 @@ function mountType(at: string): string | undefined {
   return fields?.[fields.indexOf('-') + 1];
 }
 
+function programOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return 'ended';
+  }
+}
+
 /** Processes with a working directory or an open file below, as far as /proc shows. */
 function usersOf(at: string): string[] {
   const isBelow = (link: string) => {
@@ -196,5 +204,7 @@ function usersOf(at: string): string[] {
       return [];
     }
   };
-  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && [`/proc/${pid}/cwd`, ...opened(pid)].some(isBelow));
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid) && [`/proc/${pid}/cwd`, ...opened(pid)].some(isBelow))
+    .map((pid) => `${pid} (${programOf(pid)})`);
 }

@@ -80,7 +80,7 @@ export class Service {
   }
 
   #errnoOf(error: unknown): number {
-    if (!isFault(error))
+    if (!(error instanceof LeatError))
       this.#deps.log(`request failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
     const { fault } = toLeatError(error);
     return constants.errno[fault.errno as keyof typeof constants.errno];
