@@ -15,11 +15,18 @@ interface FirstMounts {
 export async function ensureMounts(namespace: Namespace, actor: Actor, { wanted, ifNone }: FirstMounts): Promise<void> {
   const known = await namespace.mounts();
   const all = wanted.length > 0 || known.length > 0 ? wanted : ifNone;
-  // Those above first: a mount point must be empty.
-  for (const mount of all.toSorted((a, b) => a.path.length - b.path.length)) {
-    const there = known.find(({ path }) => path === mount.path);
-    if (there) demandSame(there, mount);
-    else await namespace.mount(actor, mount);
+  const made: Mount[] = [];
+  try {
+    // Those above first: a mount point must be empty.
+    for (const mount of all.toSorted((a, b) => a.path.length - b.path.length)) {
+      const there = known.find(({ path }) => path === mount.path);
+      if (there) demandSame(there, mount);
+      else made.push(await namespace.mount(actor, mount));
+    }
+  } catch (error) {
+    // All or none: a second try with other words must not meet half of the first.
+    for (const { path } of made.reverse()) await namespace.unmount(actor, path);
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { LeatError } from '#shared/model/faults.ts';
+import { isFault, LeatError } from '#shared/model/faults.ts';
 import { findAgent } from './agent-file.ts';
 import { type Client, connect } from './client.ts';
 import type { Terminal } from './terminal.ts';
@@ -67,6 +67,16 @@ export interface Command {
 /** Wrong words on the command line, exit code 2. */
 export class UsageError extends Error {}
 
+/** What cannot be parsed of the command line is a wrong word, and `where` says which. */
+export function usage<Value>(parse: () => Value, where = ''): Value {
+  try {
+    return parse();
+  } catch (error) {
+    if (!isFault(error, 'invalid', 'nameTooLong')) throw error;
+    throw new UsageError(`${where === '' ? '' : `${where}: `}${error.message}`, { cause: error });
+  }
+}
+
 /** Binds a command's options to its code, so that each file sees its own values typed. */
 export function command<const Own extends Options>(spec: Spec<Own>): Command {
   const options = { ...spec.options, ...COMMON_OPTIONS };
@@ -77,7 +87,8 @@ export function command<const Own extends Options>(spec: Spec<Own>): Command {
       const { values, positionals } = parsed(spec.name, options, argv);
       const [min, max] = spec.takes;
       if (positionals.length < min || positionals.length > max) {
-        throw new UsageError(`usage: leat ${spec.name} ${spec.usage}`.trimEnd());
+        const words = `leat ${spec.name} ${spec.usage}`.trimEnd();
+        throw new UsageError(`write \`${words}\`; see \`leat ${spec.name} --help\``);
       }
       const { data: given, json } = values as { data?: string; json?: boolean };
       const data = given ?? terminal.env['LEAT_DATA'] ?? DATA_DEFAULT;

@@ -15,6 +15,11 @@ export function humanBytes(bytes: number): string {
   return `${value.toFixed(digits)} ${STEPS[step]}`;
 }
 
+/** `1 file`, `2 files`. */
+export function fileCount(files: number): string {
+  return `${files} ${files === 1 ? 'file' : 'files'}`;
+}
+
 /** `drwxr-xr-x`, with s and t for setuid, setgid and sticky as ls prints them. */
 export function modeText(kind: FileInfo['kind'], mode: number): string {
   const triple = (shift: number, special: number, letter: string) => {

@@ -17,8 +17,9 @@ export const fsCat = command({
   help: HELP,
   options: {},
   async run({ positionals, terminal, agent }) {
+    const paths = positionals.map(leatPath);
     const client = agent();
-    for (const path of positionals.map(leatPath)) {
+    for (const path of paths) {
       const { body } = await client.content.$get({ query: { path } }, { init: { signal: terminal.signal } });
       if (body) await terminal.pipe(body);
     }

@@ -1,13 +1,14 @@
 import { LeatError } from '#shared/model/faults.ts';
 import { command } from './command.ts';
 import { type Place, copy } from './copy.ts';
-import { humanBytes } from './format.ts';
+import { fileCount, humanBytes } from './format.ts';
 import { leatSide } from './leat-side.ts';
 import { localSide } from './local-side.ts';
 import { LOCATION_HELP, location } from './location.ts';
 
 const HELP = `
-Copies files between this machine and Leat, or within Leat; into TARGET if that is a directory. ${LOCATION_HELP}
+Copies files between this machine and Leat, or within Leat; into TARGET if that is a directory.
+${LOCATION_HELP}
 Existing files are replaced, each whole or not at all. Modes are kept; times with -p; owners are not. With -r symlinks are
 copied as symlinks, without -r what they point to is.
 
@@ -30,8 +31,9 @@ export const fsCp = command({
     preserve: { type: 'boolean', short: 'p', help: 'keep modification times' },
   },
   async run({ positionals, values, terminal, agent, print }) {
+    const locations = positionals.map(location);
     const sides = { local: localSide(), leat: leatSide(agent(), terminal.signal) };
-    const places = positionals.map(location).map(({ side, path }): Place => ({ side: sides[side], path }));
+    const places = locations.map(({ side, path }): Place => ({ side: sides[side], path }));
     const target = places.pop() as Place;
     const into = (await target.side.stat(target.path, { follow: true }))?.kind === 'directory';
     if (places.length > 1 && !into) {
@@ -47,7 +49,8 @@ export const fsCp = command({
           if (kind === 'file') files++;
           bytes += size;
           print('', { path, kind, size });
-          if (terminal.watched && !values.json) terminal.err(`\r\u001B[K${files} files, ${humanBytes(bytes)} copied`);
+          if (terminal.watched && !values.json)
+            terminal.err(`\r\u001B[K${fileCount(files)}, ${humanBytes(bytes)} copied`);
         },
       });
     }

@@ -1,5 +1,5 @@
 import { command } from './command.ts';
-import { humanBytes } from './format.ts';
+import { fileCount, humanBytes } from './format.ts';
 import { leatPath } from './location.ts';
 
 const HELP = `
@@ -19,10 +19,11 @@ export const fsFree = command({
   help: HELP,
   options: {},
   async run({ positionals, agent, print }) {
+    const paths = positionals.map(leatPath);
     const client = agent();
-    for (const path of positionals.map(leatPath)) {
+    for (const path of paths) {
       const freed = await (await client.content.free.$post({ json: { path } })).json();
-      print(`${path}: ${freed.files} files, ${humanBytes(freed.bytes)} dropped\n`, { path, ...freed });
+      print(`${path}: ${fileCount(freed.files)}, ${humanBytes(freed.bytes)} dropped\n`, { path, ...freed });
     }
   },
 });

@@ -1,6 +1,6 @@
 import { LeatError } from '#shared/model/faults.ts';
 import { command } from './command.ts';
-import { humanBytes } from './format.ts';
+import { fileCount, humanBytes } from './format.ts';
 import { leatPath } from './location.ts';
 import { type LoadEvent, loadEvents } from './load-events.ts';
 
@@ -24,8 +24,9 @@ export const fsLoad = command({
   help: HELP,
   options: {},
   async run({ positionals, values, terminal, agent, print }) {
+    const paths = positionals.map(leatPath);
     const client = agent();
-    for (const path of positionals.map(leatPath)) {
+    for (const path of paths) {
       const { body } = await client.content.load.$post({ json: { path } }, { init: { signal: terminal.signal } });
       let last: LoadEvent | undefined;
       for await (const event of loadEvents(body)) {
@@ -38,7 +39,7 @@ export const fsLoad = command({
       if (!last || 'path' in last) throw new LeatError('unavailable', `loading ${path} ended early; run it again`);
       if (!values.json) print(`${path}: ${progressText(last)}\n`, last);
       if (last.filesFailed > 0)
-        throw new LeatError('unavailable', `${last.filesFailed} files below ${path} could not be cached`);
+        throw new LeatError('unavailable', `${fileCount(last.filesFailed)} below ${path} could not be cached`);
     }
   },
 });
@@ -49,5 +50,5 @@ function progressText({
   bytesLoaded,
   bytesFound,
 }: Exclude<LoadEvent, { path: string }>): string {
-  return `${filesLoaded} of ${filesFound} files, ${humanBytes(bytesLoaded)} of ${humanBytes(bytesFound)} cached`;
+  return `${filesLoaded} of ${fileCount(filesFound)}, ${humanBytes(bytesLoaded)} of ${humanBytes(bytesFound)} cached`;
 }

@@ -27,13 +27,18 @@ export const fsLs = command({
     long: { type: 'boolean', short: 'l', help: 'all attributes, as ls -l' },
     recursive: { type: 'boolean', short: 'R', help: 'everything below, too' },
   },
-  async run({ positionals, values, agent, print }) {
+  async run({ positionals, values, terminal, agent, print }) {
+    const paths = positionals.length > 0 ? positionals.map(leatPath) : ['/'];
     const client = agent();
     const show = (info: FileInfo, label: string) => print(`${values.long ? longLine(info, label) : label}\n`, info);
-    for (const path of positionals.length > 0 ? positionals.map(leatPath) : ['/']) {
+    for (const [i, path] of paths.entries()) {
       const info = await (await client.files.$get({ query: { path, follow: 'true' } })).json();
-      if (info.kind !== 'directory') show(info, path);
-      else await list(client, path, { recursive: values.recursive ?? false, show });
+      if (info.kind !== 'directory') {
+        show(info, path);
+        continue;
+      }
+      if (paths.length > 1 && !values.json) terminal.out(`${i > 0 ? '\n' : ''}${path}:\n`);
+      await list(client, path, { recursive: values.recursive ?? false, show });
     }
   },
 });

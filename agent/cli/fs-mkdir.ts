@@ -22,9 +22,10 @@ export const fsMkdir = command({
     mode: { type: 'string', short: 'm', value: 'OCTAL', help: 'permissions (default: 755)' },
   },
   async run({ positionals, values, agent, print }) {
-    const client = agent();
     const mode = parseMode(values.mode ?? '755');
-    for (const path of positionals.map(leatPath)) {
+    const paths = positionals.map(leatPath);
+    const client = agent();
+    for (const path of paths) {
       const json = { kind: 'directory' as const, path, mode, parents: values.parents ?? false };
       print('', await (await client.files.$post({ json })).json());
     }

@@ -22,8 +22,8 @@ export const fsMv = command({
   help: HELP,
   options: { 'no-replace': { type: 'boolean', short: 'n', help: 'refuse when the target exists' } },
   async run({ positionals, values, agent, print }) {
-    const client = agent();
     const paths = positionals.map(leatPath);
+    const client = agent();
     const target = paths.pop() ?? '/';
     const into = await isDirectory(client, target);
     if (paths.length > 1 && !into)

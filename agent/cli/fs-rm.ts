@@ -26,8 +26,9 @@ export const fsRm = command({
     force: { type: 'boolean', short: 'f', help: 'what is not there is no error' },
   },
   async run({ positionals, values, agent, print }) {
+    const paths = positionals.map(leatPath);
     const client = agent();
-    for (const path of positionals.map(leatPath)) {
+    for (const path of paths) {
       try {
         await remove(client, path, values);
         print('', { removed: path });

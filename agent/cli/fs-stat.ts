@@ -21,10 +21,11 @@ export const fsStat = command({
   help: HELP,
   options: {},
   async run({ positionals, agent, print }) {
+    const paths = positionals.map(leatPath);
     const client = agent();
-    for (const path of positionals.map(leatPath)) {
+    for (const [i, path] of paths.entries()) {
       const info: FileInfo = await (await client.files.$get({ query: { path } })).json();
-      print(statText(info), info);
+      print(`${i > 0 ? '\n' : ''}${statText(info)}`, info);
     }
   },
 });

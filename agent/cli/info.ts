@@ -1,6 +1,6 @@
 import type { AgentInfo } from '#functions/api/agent.ts';
 import { command } from './command.ts';
-import { humanBytes } from './format.ts';
+import { fileCount, humanBytes } from './format.ts';
 import { mountLine } from './mounts.ts';
 
 const HELP = `
@@ -30,9 +30,9 @@ function infoText({ version, pid, at, fuseMissing, data, metastore, mounts, cach
     `agent     ${version}, pid ${pid}, ${metastore} metastore, data in ${data}`,
     `mounted   ${at ?? `nowhere: ${fuseMissing ?? 'by choice'}`}`,
     ...mounts.map((mount, i) => `${i === 0 ? 'stores' : ''}`.padEnd(10) + mountLine(mount)),
-    `cache     ${humanBytes(usedBytes)} of ${humanBytes(capacityBytes)} in ${files} files`,
+    `cache     ${humanBytes(usedBytes)} of ${humanBytes(capacityBytes)} in ${fileCount(files)}`,
     `read      ${humanBytes(hitBytes)} from the cache, ${humanBytes(fetchedBytes)} fetched from stores`,
-    `owed      ${owed.pending} changes on their way to stores`,
+    `owed      ${owed.pending === 1 ? '1 change' : `${owed.pending} changes`} on the way to stores`,
     ...owed.failed.map(({ what, reason }) => `failed    ${what}: ${reason}`),
   ];
   return lines.map((line) => `${line}\n`).join('');

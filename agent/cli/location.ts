@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parsePath, toText } from '#shared/model/names.ts';
-import { UsageError } from './command.ts';
+import { UsageError, usage } from './command.ts';
 
 /** A file or directory on one side or the other of `leat fs cp`. */
 export interface Location {
@@ -17,14 +17,16 @@ export const LOCATION_HELP = `A path is in Leat if it starts with / or leat:/, a
 export function location(word: string): Location {
   if (LOCAL.test(word)) return { side: 'local', path: resolve(word) };
   if (word.startsWith('file:')) return { side: 'local', path: localPath(word) };
+  if (!word.startsWith('/') && !word.startsWith('leat:'))
+    throw new UsageError(`'${word}' is no path. ${LOCATION_HELP}`);
   return { side: 'leat', path: leatPath(word) };
 }
 
 /** A path in Leat, normalised. */
 export function leatPath(word: string): string {
   const path = word.startsWith('leat:') ? word.slice('leat:'.length).replace(/^\/\/(?=\/)/, '') : word;
-  if (!path.startsWith('/')) throw new UsageError(`'${word}' is no path in Leat, which start with /. ${LOCATION_HELP}`);
-  return toText(parsePath(path));
+  if (!path.startsWith('/')) throw new UsageError(`'${word}': a path in Leat starts with /`);
+  return toText(usage(() => parsePath(path)));
 }
 
 /** `file:///a%20b` is a URL; `file:/a b` and `file:a` are taken as they stand. */

@@ -32,12 +32,12 @@ function oneLine(error: unknown): string {
 async function dispatch(terminal: Terminal, argv: readonly string[]): Promise<number> {
   const [first = 'help'] = argv;
   if (['help', '--help', '-h'].includes(first)) return help(terminal, argv.slice(1));
-  if (first === '--version') {
+  if (first === '--version' || first === 'version') {
     terminal.out(`leat ${LEAT_VERSION}\n`);
     return OK;
   }
   const found = commandOf(argv);
-  if (!found) throw new UsageError(`there is no command '${argv.slice(0, 2).join(' ')}'; \`leat help\` lists them all`);
+  if (!found) throw unknown(argv);
   if (asksForHelp(found.rest)) terminal.out(helpOf(found.command));
   else await found.command.invoke(terminal, found.rest);
   return OK;
@@ -45,9 +45,20 @@ async function dispatch(terminal: Terminal, argv: readonly string[]): Promise<nu
 
 function help(terminal: Terminal, words: readonly string[]): number {
   const found = commandOf(words);
-  if (words.length > 0 && !found) throw new UsageError(`there is no command '${words.join(' ')}'`);
+  if (words.length > 0 && !found) throw unknown(words);
   terminal.out(found ? helpOf(found.command) : overview(commands));
   return OK;
+}
+
+function unknown([first = '', second = '']: readonly string[]): UsageError {
+  const group = commands.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name);
+  if (group.length > 0) {
+    const what = second === '' ? `'${first}' goes on` : `there is no command '${first} ${second}'`;
+    return new UsageError(`${what}; there are ${group.join(', ')}`);
+  }
+  const meant = commands.find(({ name }) => name === `fs ${first}`);
+  const next = meant ? `did you mean \`leat ${meant.name}\`?` : '`leat help` lists them all';
+  return new UsageError(`there is no command '${first}'; ${next}`);
 }
 
 function commandOf(argv: readonly string[]): { command: Command; rest: readonly string[] } | undefined {

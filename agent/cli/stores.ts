@@ -1,8 +1,9 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseInterval } from '#shared/config/parse.ts';
 import { splitSetting } from '#shared/config/config.ts';
-import { type Options, UsageError } from './command.ts';
+import { type Options, UsageError, usage } from './command.ts';
 
 /** Options of whatever mounts a store. */
 export const MOUNT_OPTIONS = {
@@ -36,7 +37,8 @@ export function parseUri(word: string): string {
   if (/^[a-z][a-z0-9+]*:\/\//i.test(word) || word.startsWith('memory:')) return word;
   const path = word.startsWith('file:') ? word.slice('file:'.length) : word;
   if (/^(\/|\.{1,2}(\/|$))/.test(path)) return pathToFileURL(resolve(path)).href;
-  throw new UsageError(`'${word}' is no store. ${URI_HELP}`);
+  const meant = existsSync(word) ? `; the folder of that name is ./${word}` : '';
+  throw new UsageError(`'${word}' is no store${meant}. ${URI_HELP}`);
 }
 
 /** What --readonly, --sync and --option say, as a mount has it. */
@@ -47,7 +49,7 @@ export function mountSettings(values: {
 }) {
   return {
     readOnly: values.readonly ?? false,
-    syncIntervalMs: parseInterval(values.sync ?? '-1'),
-    options: Object.fromEntries((values.option ?? []).map(splitSetting)),
+    syncIntervalMs: usage(() => parseInterval(values.sync ?? '-1'), '--sync'),
+    options: usage(() => Object.fromEntries((values.option ?? []).map(splitSetting)), '--option'),
   };
 }

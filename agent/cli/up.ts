@@ -1,18 +1,21 @@
 import { existsSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { realpath } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { readConfig, variableOf } from '#shared/config/config.ts';
 import { PROPERTIES } from '#shared/config/properties.ts';
 import type { NewMount } from '#shared/namespace/namespace.ts';
-import { parsePath } from '#shared/model/names.ts';
+import { parsePath, toText } from '#shared/model/names.ts';
 import type { Agent } from '../main.ts';
 import { PACKAGE_ROOT } from '../package.ts';
-import { command, DATA_DEFAULT, UsageError } from './command.ts';
+import { command, UsageError, usage } from './command.ts';
 import { MOUNT_OPTIONS, URI_HELP, mountSettings, parseStore } from './stores.ts';
 import type { Terminal } from './terminal.ts';
+import { welcome } from './welcome.ts';
 
 const AT_DEFAULT = './leat-mnt';
 const FORCED = 130;
+const HOLD_MS = 2 ** 30;
 /** What every checkout has; of an installed package only the last. None of them holds the mount point or the data. */
 const OWN_FOLDERS = ['agent', 'docs', 'functions', 'shared', 'test', 'dist'];
 
@@ -55,27 +58,47 @@ export const up = command({
     ...MOUNT_OPTIONS,
   },
   async run({ positionals, values, data, terminal, print }) {
-    const at = resolve(values.at ?? AT_DEFAULT);
+    // What the agent waits for does not hold the process while it starts and ends, so that this command must.
+    using _alive = heldProcess();
+    const agentStarted = stopOnSignals(terminal);
+    const settings = mountSettings(values);
+    const mounts = positionals.map((word) => newMount(word, settings));
+    demandDifferentPaths(mounts);
+    const port = parsePort(values.port ?? '0');
+    const config = usage(() => readConfig({ env: terminal.env, set: values.set ?? [] }));
     // Only now: every other command would wait for the AWS SDK and the metastore to be read, and use neither.
     const { startAgent } = await import('../main.ts');
     const agent = await startAgent({
-      data: resolve(data),
-      ...(!values['no-mount'] && { at }),
+      data: await realPlace(resolve(data)),
+      ...(!values['no-mount'] && { at: await realPlace(resolve(values.at ?? AT_DEFAULT)) }),
       allowOther: values['allow-other'] ?? false,
-      listen: { host: values.listen ?? '127.0.0.1', port: parsePort(values.port ?? '0') },
-      config: readConfig({ env: terminal.env, set: values.set ?? [] }),
-      mounts: positionals.map((word) => newMount(word, mountSettings(values))),
+      listen: { host: values.listen ?? '127.0.0.1', port },
+      config,
+      mounts,
       mountsIfNone: ownFolders(),
       log: (line) => terminal.err(`leat: ${line}\n`),
     });
     print(welcome(agent, data), { ...agent.address, at: agent.at, mounts: agent.mounts });
-    await untilStopped(agent, terminal);
+    agentStarted(agent);
+    await agent.ended;
+    if (!values.json) terminal.out(agent.at === undefined ? 'Stopped.\n' : `Unmounted ${agent.at}, stopped.\n`);
   },
 });
+
+function heldProcess(): Disposable {
+  const timer = setInterval(() => {}, HOLD_MS);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
+}
 
 function newMount(word: string, settings: ReturnType<typeof mountSettings>): NewMount {
   const { path, uri } = parseStore(word);
   return { path: parsePath(path), uri, ...settings };
+}
+
+function demandDifferentPaths(mounts: readonly NewMount[]): void {
+  const twice = mounts.find(({ path }, i) => mounts.findIndex((other) => other.path === path) !== i);
+  if (!twice) return;
+  throw new UsageError(`two stores at ${toText(twice.path)}: name them apart, as a=URI b=URI`);
 }
 
 function ownFolders(): NewMount[] {
@@ -94,37 +117,35 @@ function parsePort(text: string): number {
   return port;
 }
 
-/** The first signal stops the agent, unless the mount is in use; the second stops it all the same. */
-async function untilStopped(agent: Agent, terminal: Terminal): Promise<void> {
+/**
+ * Signals count from the start: what is half started is stopped once it is whole. The first stops the agent unless the mount
+ * is in use, the second stops it all the same, the third waits for nothing.
+ */
+function stopOnSignals(terminal: Terminal): (agent: Agent) => void {
   let signals = 0;
+  let started: Agent | undefined;
+  const act = () => {
+    if (signals > (started ? 2 : 1)) process.exit(FORCED);
+    if (signals > 0) void started?.stop({ force: signals > 1 });
+  };
   terminal.takeSignals(() => {
     signals++;
-    if (signals > 2) process.exit(FORCED);
-    void agent.stop({ force: signals > 1 });
+    act();
   });
-  await agent.ended;
+  return (agent) => {
+    started = agent;
+    act();
+  };
 }
 
-function welcome({ at, fuseMissing, mounts, address }: Agent, data: string): string {
-  const where = at === undefined ? [] : mounts.map(({ path, uri }) => `  ${path === '/' ? at : at + path}  is  ${uri}`);
-  const leat = `${invocation()}${data === DATA_DEFAULT ? '' : ` --data ${data}`}`;
-  const shown = mounts[0]?.path ?? '/';
-  const next =
-    at === undefined
-      ? [`${leat} fs ls -l ${shown}`, `${leat} info`, `${leat} down`]
-      : [`ls -l ${relative('.', at + (shown === '/' ? '' : shown)) || at}`, `${leat} fs load ${shown}`, `${leat} info`];
-  return `${at === undefined ? `Not mounted: ${fuseMissing ?? 'as asked'}` : `Mounted at ${at}:`}
-${where.join('\n')}
-API at ${address.url}. Ctrl-C stops.
-
-Next, in another terminal:
-${next.map((line) => `  ${line}\n`).join('')}`;
-}
-
-/** How the person who started this reaches the command line: from the source tree, or installed. */
-function invocation(): string {
-  const script = process.argv[1] ?? 'leat';
-  return script.endsWith('agent/leat.js') ? `node ${relative('.', script)}` : 'leat';
+/** Where a path leads once symlinks are followed, as the kernel's table of mounts will show it; it may not exist yet. */
+async function realPlace(path: string): Promise<string> {
+  const above = dirname(path);
+  return realpath(path).catch(async (error: NodeJS.ErrnoException) => {
+    // A dead mount point, left by an agent that was killed, cannot be looked at either.
+    if (path === above || !['ENOENT', 'ENOTCONN'].includes(error.code ?? '')) return path;
+    return join(await realPlace(above), basename(path));
+  });
 }
 
 function propertyLines(): string {
