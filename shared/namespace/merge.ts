@@ -18,6 +18,7 @@ interface Candidate {
   readonly row: Inode | undefined;
   /** The row that has stood for it beside the directory so far. */
   besideRow?: Inode;
+  isPrefix?: boolean;
 }
 
 /**
@@ -51,6 +52,7 @@ export class Merge {
     if (!this.#isBegun) await this.#next();
     this.#isBegun = true;
     yield* this.#rowsBefore(undefined);
+    for (const each of this.#candidates) yield* unshadowed(each);
   }
 
   async #next(): Promise<void> {
@@ -67,7 +69,9 @@ export class Merge {
 
   *#present(entry: StoreEntry, row: Inode | undefined): Generator<Finding> {
     const name = nameOf(entry);
-    this.#candidates = this.#candidates.filter((each) => entry.key.startsWith(each.entry.key));
+    const isCandidate = (each: Candidate) => entry.key.startsWith(each.entry.key);
+    for (const each of this.#candidates) if (!isCandidate(each)) yield* unshadowed(each);
+    this.#candidates = this.#candidates.filter(isCandidate);
     if (entry.kind !== 'directory') {
       this.#candidates.push({ name, entry, row });
       yield { name, row, entry };
@@ -75,7 +79,9 @@ export class Merge {
     }
     const shadowed = this.#candidates.find((each) => each.name === name);
     yield { name, row: row ?? shadowed?.row, entry };
-    if (shadowed) yield { name: besideOf(name), row: undefined, entry: shadowed.entry };
+    if (!shadowed) return;
+    shadowed.isPrefix = true;
+    yield { name: besideOf(name), row: undefined, entry: shadowed.entry };
   }
 
   *#vanished({ name, inode }: NamedRow): Generator<Finding> {
@@ -87,8 +93,12 @@ export class Merge {
     }
     const object = inode.kind === 'directory' ? this.#candidates.find((each) => each.name === name) : undefined;
     yield { name, row: inode, entry: object?.entry };
-    if (object?.besideRow) yield { name: besideOf(name), row: object.besideRow, entry: undefined };
   }
+}
+
+/** The object was no prefix after all, and has its own name: what stood for it goes. */
+function* unshadowed({ name, besideRow, isPrefix }: Candidate): Generator<Finding> {
+  if (besideRow && !isPrefix) yield { name: besideOf(name), row: besideRow, entry: undefined };
 }
 
 const besideOf = (name: Name): Name => `${name}${SHADOWED_SUFFIX}` as Name;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openNamespace, path, ROOT_USER as root, user } from '../../test/support/namespace.ts';
+import { openNamespace, path, refused, ROOT_USER as root } from '../../test/support/namespace.ts';
 
 const mode = 0o755;
 
@@ -42,7 +42,6 @@ describe('the tree', () => {
     await namespace.mkdir(root, path('/full/x'), { mode, parents: true });
     await namespace.create(root, path('/f'), { mode });
     await namespace.symlink(root, path('/loop'), 'loop');
-    const refused = async (kind: string, act: Promise<unknown>) => expect(act).rejects.toMatchObject({ kind });
     await refused('exists', namespace.mkdir(root, path('/d'), { mode }));
     await refused('exists', namespace.create(root, path('/d'), { mode }));
     await refused('notFound', namespace.create(root, path('/nope/f'), { mode }));
@@ -94,63 +93,5 @@ describe('the tree', () => {
     expect(await metastore.list(id, { limit: 1000 })).toHaveLength(251);
     advance(20_000);
     await expect.poll(() => metastore.list(id, { limit: 1000 })).toEqual([]);
-  });
-});
-
-describe('permissions', () => {
-  it('are checked on the way, at the directory and in sticky ones', async () => {
-    const { namespace } = await openNamespace();
-    await namespace.mkdir(root, path('/secret/in'), { mode: 0o700, parents: true });
-    await namespace.mkdir(root, path('/tmp'), { mode: 0o1777 });
-    await namespace.mkdir(root, path('/closed'), { mode: 0o755 });
-    const [ann, bob] = [user(1), user(2)];
-    await expect(namespace.stat(ann, path('/secret/in'))).rejects.toMatchObject({ kind: 'denied' });
-    await expect(namespace.stat({ ...ann, checked: true }, path('/secret/in'))).resolves.toBeDefined();
-    await expect(namespace.create(ann, path('/closed/f'), { mode })).rejects.toMatchObject({ kind: 'denied' });
-    await namespace.create(ann, path('/tmp/f'), { mode: 0o600 });
-    await expect(namespace.remove(bob, path('/tmp/f'), 'file')).rejects.toMatchObject({ kind: 'notPermitted' });
-    await expect(namespace.rename(bob, path('/tmp/f'), path('/tmp/g'))).rejects.toMatchObject({ kind: 'notPermitted' });
-    await namespace.remove(ann, path('/tmp/f'), 'file');
-  });
-
-  it('govern changes of attributes as chmod(2), chown(2) and utimensat(2) do', async () => {
-    const { namespace } = await openNamespace();
-    const [ann, bob] = [user(1, 7), user(2)];
-    await namespace.mkdir(root, path('/d'), { mode: 0o777 });
-    await namespace.setAttributes(root, path('/d'), { mode: 0o2777, gid: 7 });
-    const file = await namespace.create(ann, path('/d/f'), { mode: 0o644 });
-    expect(file.gid).toBe(7);
-    expect((await namespace.mkdir(bob, path('/d/sub'), { mode: 0o755 })).mode).toBe(0o2755);
-    await expect(namespace.setAttributes(bob, path('/d/f'), { mode: 0 })).rejects.toMatchObject({
-      kind: 'notPermitted',
-    });
-    await expect(namespace.setAttributes(ann, path('/d/f'), { uid: 2 })).rejects.toMatchObject({
-      kind: 'notPermitted',
-    });
-    await expect(namespace.setAttributes(ann, path('/d/f'), { gid: 9 })).rejects.toMatchObject({
-      kind: 'notPermitted',
-    });
-    await expect(namespace.setAttributes(bob, path('/d/f'), { mtime: 'now' })).rejects.toMatchObject({
-      kind: 'notPermitted',
-    });
-    await namespace.setAttributes(ann, path('/d/f'), { mode: 0o6755 });
-    const after = await namespace.setAttributes(root, path('/d/f'), { uid: 2, mtime: 5n });
-    expect([after.mode, after.uid, after.mtime]).toEqual([0o755, 2, 5n]);
-    expect(after.ctime).toBeGreaterThan(0n);
-  });
-
-  it('bound extended attributes', async () => {
-    const { namespace } = await openNamespace();
-    await namespace.create(root, path('/f'), { mode: 0o666 });
-    const set = (name: string, value: string, how: 'set' | 'create' | 'replace' = 'set', actor = root) =>
-      namespace.setXattr(actor, path('/f'), name, value, how);
-    expect((await set('user.a', '1')).xattrs).toEqual({ 'user.a': '1' });
-    await expect(set('user.a', '2', 'create')).rejects.toMatchObject({ kind: 'exists' });
-    await expect(set('user.b', '2', 'replace')).rejects.toMatchObject({ kind: 'noAttribute' });
-    await expect(set('security.x', '2')).rejects.toMatchObject({ kind: 'unsupported' });
-    await expect(set('trusted.x', '2', 'set', user(1))).rejects.toMatchObject({ kind: 'notPermitted' });
-    await expect(set('user.big', 'x'.repeat(65_537))).rejects.toMatchObject({ kind: 'tooLarge' });
-    expect((await namespace.removeXattr(root, path('/f'), 'user.a')).xattrs).toEqual({});
-    await expect(namespace.removeXattr(root, path('/f'), 'user.a')).rejects.toMatchObject({ kind: 'noAttribute' });
   });
 });

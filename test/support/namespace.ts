@@ -1,6 +1,7 @@
-import { afterEach } from 'vitest';
+import { afterEach, expect } from 'vitest';
 import { localFeed } from '#agent/embedded/change-feed.ts';
 import { type EmbeddedMetastore, heapMetastore } from '#agent/embedded/heap-metastore.ts';
+import type { FaultKind } from '#shared/model/faults.ts';
 import type { StoreKey } from '#shared/model/inode.ts';
 import { parsePath, type Path } from '#shared/model/names.ts';
 import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
@@ -13,6 +14,10 @@ export const path = (text: string): Path => parsePath(text);
 
 export function user(uid: number, ...groups: number[]): Actor {
   return { uid, gid: uid, groups };
+}
+
+export async function refused(kind: FaultKind, act: Promise<unknown>): Promise<void> {
+  await expect(act).rejects.toMatchObject({ kind });
 }
 
 export async function* bytes(text: string): AsyncGenerator<Uint8Array> {
