@@ -5,6 +5,7 @@ import type { FaultKind } from '#shared/model/faults.ts';
 import type { StoreKey } from '#shared/model/inode.ts';
 import { parsePath, type Path } from '#shared/model/names.ts';
 import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
+import { entriesOf } from '#shared/namespace/store-tree.ts';
 import type { Actor, NewMount } from '#shared/namespace/namespace.ts';
 import type { UnderStore } from '#shared/ports/under-store.ts';
 import { memoryUnderStore } from '#shared/under-stores/memory.ts';
@@ -37,8 +38,7 @@ export async function textOf(store: UnderStore, key: string): Promise<string> {
 /** All objects of a store with their bytes; markers of directories end in a slash. */
 export async function contentOf(store: UnderStore, directory = ''): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
-  const { entries } = await store.list(directory as StoreKey);
-  for (const { key, kind } of entries) {
+  for await (const { key, kind } of entriesOf(store, directory as StoreKey)) {
     if (kind === 'directory') Object.assign(found, { [`${key}/`]: '' }, await contentOf(store, key));
     else found[key] = await textOf(store, key);
   }
