@@ -169,7 +169,7 @@ describe('a directory that is being removed', () => {
     await mark(Date.now() + LEASE_MS);
     const creating = namespace.create(root, path('/d/f'), { mode });
     const looking = namespace.stat(root, path('/d/f'));
-    await Promise.resolve();
+    await expect.poll(() => metastore.list(id, { limit: 10 })).toHaveLength(1);
     await metastore.commit([{ act: 'remove', key, when: 'any' }]);
     await refused('notFound', creating);
     await refused('notFound', looking);
