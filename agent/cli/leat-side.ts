@@ -2,7 +2,7 @@ import type { FileInfo } from '#functions/api/file-info.ts';
 import { isFault, LeatError } from '#shared/model/faults.ts';
 import type { Client } from './client.ts';
 import { entriesOf } from './fs-ls.ts';
-import type { Item, Side } from './side.ts';
+import { type Item, type Side, unfinishedName } from './side.ts';
 
 /** The files of the namespace, by way of the API. */
 export function leatSide(client: Client, signal: AbortSignal): Side {
@@ -28,7 +28,19 @@ export function leatSide(client: Client, signal: AbortSignal): Side {
       await client.files.$post({ json: { kind: 'directory', path, mode, parents: true } });
     },
     async makeSymlink(path, target) {
-      await client.files.$post({ json: { kind: 'symlink', path, target } });
+      const make = (at: string) => client.files.$post({ json: { kind: 'symlink', path: at, target } });
+      try {
+        await make(path);
+      } catch (error) {
+        if (!isFault(error, 'exists')) throw error;
+        // A symlink cannot be made in the place of another, but renamed onto it.
+        const unfinished = unfinishedName(path);
+        await make(unfinished);
+        await client.files.rename.$post({ json: { from: unfinished, to: path } }).catch(async (reason: unknown) => {
+          await client.files.$delete({ query: { path: unfinished, kind: 'file' } });
+          throw reason;
+        });
+      }
     },
     async setTime(path, mtimeNs) {
       await client.files.$patch({ json: { path, mtimeNs: mtimeNs.toString() } });

@@ -2,7 +2,7 @@ import { type BigIntStats, constants, createWriteStream } from 'node:fs';
 import { lstat, mkdir, open, opendir, readlink, rename, rm, stat, symlink } from 'node:fs/promises';
 import { Readable, Writable } from 'node:stream';
 import { fromText, toText } from '#shared/model/names.ts';
-import type { Item, Side } from './side.ts';
+import { type Item, type Side, unfinishedName } from './side.ts';
 
 const MODE_BITS = 0o7777;
 const NANOS = 1_000_000_000n;
@@ -32,7 +32,7 @@ export function localSide(): Side {
       return Readable.toWeb(file.createReadStream()) as ReadableStream<Uint8Array>;
     },
     async write(path, body, { mode }) {
-      const unfinished = `${path}.leat-copy-${process.pid}`;
+      const unfinished = unfinishedName(path);
       try {
         await body.pipeTo(Writable.toWeb(createWriteStream(octets(unfinished), { mode, flags: 'w' })));
         await rename(octets(unfinished), octets(path));
@@ -45,7 +45,18 @@ export function localSide(): Side {
       await mkdir(octets(path), { mode, recursive: true });
     },
     async makeSymlink(path, target) {
-      await symlink(octets(target), octets(path));
+      try {
+        await symlink(octets(target), octets(path));
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+        // A symlink cannot be made in the place of another, but renamed onto it.
+        const unfinished = octets(unfinishedName(path));
+        await symlink(octets(target), unfinished);
+        await rename(unfinished, octets(path)).catch(async (reason: unknown) => {
+          await rm(unfinished, { force: true });
+          throw reason;
+        });
+      }
     },
     async setTime(path, mtimeNs) {
       await using file = await open(octets(path), constants.O_RDONLY);

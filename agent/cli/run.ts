@@ -51,6 +51,8 @@ function help(terminal: Terminal, words: readonly string[]): number {
 }
 
 function unknown([first = '', second = '']: readonly string[]): UsageError {
+  if (first.startsWith('-'))
+    return new UsageError(`'${first}': options follow the command, as in \`leat info --json\``);
   const group = commands.filter(({ name }) => name.startsWith(`${first} `)).map(({ name }) => name);
   if (group.length > 0) {
     const what = second === '' ? `'${first}' goes on` : `there is no command '${first} ${second}'`;

@@ -9,6 +9,11 @@ export interface Item {
   readonly target?: string;
 }
 
+/** Where something is made that is to be renamed into its place. */
+export function unfinishedName(path: string): string {
+  return `${path}.leat-copy-${process.pid}`;
+}
+
 /** One end of a copy: this machine's files, or Leat's. Absence is a value in `stat`; all other failures are thrown. */
 export interface Side {
   stat(path: string, options: { readonly follow: boolean }): Promise<Item | undefined>;

@@ -21,28 +21,18 @@ type Mounts = Agent['mounts'];
 function nextWith(at: string, mounts: Mounts, data: string): string[][] {
   const path = mounts[0]?.path ?? '/';
   const shown = at + (path === '/' ? '' : path);
-  const leat = invocation(data);
-  return [
-    ['ls', '-l', relative('.', shown) || shown],
-    [...leat, 'fs', 'load', path],
-    [...leat, 'info'],
-  ];
+  return [['ls', '-l', relative('.', shown) || shown], leat(data, 'fs', 'load', path), leat(data, 'info')];
 }
 
 function nextWithout(mounts: Mounts, data: string): string[][] {
-  const leat = invocation(data);
-  return [
-    [...leat, 'fs', 'ls', '-l', mounts[0]?.path ?? '/'],
-    [...leat, 'info'],
-    [...leat, 'down'],
-  ];
+  return [leat(data, 'fs', 'ls', '-l', mounts[0]?.path ?? '/'), leat(data, 'info'), leat(data, 'down')];
 }
 
 /** How the person who started this reaches the command line: from the source tree, or installed. */
-function invocation(data: string): string[] {
+function leat(data: string, ...words: string[]): string[] {
   const script = process.argv[1] ?? 'leat';
-  const leat = script.endsWith('agent/leat.js') ? ['node', relative('.', script)] : ['leat'];
-  return data === DATA_DEFAULT ? leat : [...leat, '--data', data];
+  const program = script.endsWith('agent/leat.js') ? ['node', relative('.', script)] : ['leat'];
+  return [...program, ...words, ...(data === DATA_DEFAULT ? [] : ['--data', data])];
 }
 
 /** As a shell takes it for one word. */
