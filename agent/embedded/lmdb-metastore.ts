@@ -13,9 +13,12 @@ import { type Applied, applyCommit, isAlive, type RowTable } from './commit.ts';
 import type { EmbeddedMetastore } from './heap-metastore.ts';
 import { lmdbOptions } from './lmdb-rows.ts';
 import { rangeEnd, rowKeyBytes } from './row-keys.ts';
+import { SyncBehind } from './sync-behind.ts';
+import { restoreSyncedPages, SyncedPages } from './synced-pages.ts';
 
 const FORMAT = 1;
-const BATCH_MAX = 1000;
+/** Of one transaction, which the event loop waits for: some 5 ms. */
+const BATCH_CHANGES_MAX = 1000;
 const ID_BLOCK = 10_000;
 const TOKEN_SWEEP_MAX = 100;
 
@@ -35,38 +38,49 @@ interface Waiting {
 }
 
 /**
- * Rows in an LMDB file that worker threads read beside us. Commits that wait together are applied in one write transaction:
- * a transaction costs some 0.3 ms whatever is in it. LMDB keeps the last synced snapshot whole, and syncs behind.
+ * Rows in an LMDB file that worker threads read beside us. Commits that wait together are applied in one write transaction,
+ * because its pages are written once then. The sync to disk follows behind.
  */
 export function lmdbMetastore({ dir, feed, clock, durability }: LmdbMetastoreOptions): EmbeddedMetastore {
   mkdirSync(dir, { recursive: true });
   const rowsFile = join(dir, 'namespace.mdb');
+  restoreSyncedPages(rowsFile);
   const db = open(lmdbOptions(rowsFile));
   const identity = checkFormat(db, dir);
+  const pages = new SyncedPages(db, rowsFile);
+  const behind = new SyncBehind(() => pages.sync());
   const table = rowTable(db);
-  let waiting: Waiting[] = [];
+  const sweep = tokenSweep(db, table);
+  const waiting: Waiting[] = [];
 
   function flush(): void {
-    const batch = waiting.splice(0, BATCH_MAX);
+    const { pressure } = behind;
+    if (pressure) return void pressure.then(flush);
+    const batch = nextBatch(waiting);
     if (waiting.length > 0) setImmediate(flush);
+    const now = clock();
     try {
-      const applied = db.transactionSync(() =>
-        batch.map(({ changes, options }) => attempt(table, changes, options, clock())),
+      behind.demandWorking();
+      const applied = transact(
+        db,
+        batch,
+        ({ changes, options }) => applyCommit(table, changes, options, now),
+        () => {
+          if (batch.some(({ options }) => options.token !== undefined)) sweep(now);
+        },
       );
-      sweepTokens(db, table, clock());
-      for (const [i, { options }] of batch.entries()) publish(options, applied[i]);
-      const answer = () => batch.forEach((commit, i) => settle(commit, applied[i]));
-      if (durability === 'strict') void db.flushed.then(answer, (error: unknown) => refuse(batch, dir, error));
+      behind.changed(batch.reduce((sum, { changes }) => sum + changes.length, 0));
+      for (const { commit, outcome } of applied) publish(commit, outcome);
+      const answer = () => applied.forEach(({ commit, outcome }) => commit.resolve(outcome.result));
+      if (durability === 'strict') behind.synced().then(answer, (error: unknown) => refuse(batch, dir, error));
       else answer();
     } catch (error) {
       refuse(batch, dir, error);
     }
   }
 
-  function publish(options: CommitOptions, applied: Applied | Error | undefined): void {
-    if (applied && !(applied instanceof Error) && applied.changes.length > 0) {
-      feed.publish({ source: options.source, changes: applied.changes });
-    }
+  function publish({ options }: Waiting, { changes }: Applied): void {
+    if (changes.length > 0) feed.publish({ source: options.source, changes });
   }
 
   return {
@@ -93,22 +107,72 @@ export function lmdbMetastore({ dir, feed, clock, durability }: LmdbMetastoreOpt
         if (waiting.length === 1) setImmediate(flush);
       });
     },
-    async flushed() {
-      await db.flushed;
-    },
+    flushed: () => behind.synced().catch((error: unknown) => Promise.reject(unwritable(dir, error))),
     async close() {
-      await db.flushed;
+      const isSynced = await behind.synced().then(
+        () => true,
+        () => false,
+      );
+      pages.close(isSynced);
       await db.close();
     },
   };
+}
+
+function nextBatch(waiting: Waiting[]): Waiting[] {
+  let size = 0;
+  const end = waiting.findIndex(({ changes }) => (size += changes.length) > BATCH_CHANGES_MAX);
+  return waiting.splice(0, end === -1 ? waiting.length : Math.max(end, 1));
+}
+
+interface Done {
+  readonly commit: Waiting;
+  readonly outcome: Applied;
+}
+
+/**
+ * One transaction for a batch. A commit that throws breaks a promise of its caller; it may have written a half of its changes
+ * by then, so the transaction is given up, and made again without it.
+ */
+function transact(
+  db: RootDatabase<Buffer, Key>,
+  batch: readonly Waiting[],
+  apply: (commit: Waiting) => Applied,
+  last: () => void,
+): readonly Done[] {
+  let rest = batch;
+  for (;;) {
+    let broken: Waiting | undefined;
+    try {
+      return db.transactionSync(() => {
+        const done = rest.map((commit) => {
+          broken = commit;
+          return { commit, outcome: apply(commit) };
+        });
+        broken = undefined;
+        last();
+        return done;
+      });
+    } catch (error) {
+      if (!broken || isOfEngine(error)) throw error;
+      broken.reject(error);
+      rest = rest.filter((each) => each !== broken);
+    }
+  }
+}
+
+/** LMDB's errors carry its number: it cannot write, whatever the commit. */
+function isOfEngine(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number';
 }
 
 function rowTable(db: RootDatabase<Buffer, Key>): RowTable {
   const bytesOf = (key: RowKey) => rowKeyBytes(key.directory, key.name);
   return {
     get(key) {
-      const bytes = db.getBinary(bytesOf(key));
-      return bytes && decodeRow(bytes);
+      const bytes = db.getBinaryFast(bytesOf(key));
+      // LMDB's buffer is longer than the row, and the next read writes into it: rows do not keep any of it.
+      return bytes && decodeRow(bytes.subarray(0, bytes.length));
     },
     put(key, row: Row) {
       const bytes = encodeRow(row);
@@ -120,37 +184,30 @@ function rowTable(db: RootDatabase<Buffer, Key>): RowTable {
   };
 }
 
-/** One bad commit (a broken promise of a caller) must not fail the others of its batch. */
-function attempt(table: RowTable, changes: readonly Change[], options: CommitOptions, now: number): Applied | Error {
-  try {
-    return applyCommit(table, changes, options, now);
-  } catch (error) {
-    return error instanceof Error ? error : new Error(String(error));
-  }
-}
-
-function settle(commit: Waiting, applied: Applied | Error | undefined): void {
-  if (applied instanceof Error || !applied) commit.reject(applied);
-  else commit.resolve(applied.result);
-}
-
 function refuse(batch: readonly Waiting[], dir: string, cause: unknown): void {
-  const error = isFault(cause)
-    ? cause
-    : new LeatError('unavailable', `${dir}: the metastore could not be written; check that its disk has room`, {
-        cause,
-      });
+  const error = isFault(cause) ? cause : unwritable(dir, cause);
   for (const { reject } of batch) reject(error);
 }
 
-/** Dead tokens are in no order of time, so a few from a place that moves are looked at after each batch. */
-function sweepTokens(db: RootDatabase<Buffer, Key>, table: RowTable, now: number): void {
-  const range = { start: rowKeyBytes(TOKENS, ''), end: rangeEnd(TOKENS), limit: TOKEN_SWEEP_MAX };
-  const keys = [...db.getKeys(range)].map((key) => (key as Buffer).toString('latin1', TOKENS.length) as Name);
-  for (const name of keys) {
-    const key = { directory: TOKENS, name };
-    if (!isAlive(table.get(key), now)) table.remove(key);
-  }
+function unwritable(dir: string, cause: unknown): LeatError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const what = `the metastore could not be written (${reason}); check that its disk has room`;
+  return new LeatError('unavailable', `${dir}: ${what}`, { cause });
+}
+
+/** Dead tokens lie in no order of time: a few are looked at each time, from where the last time ended. */
+function tokenSweep(db: RootDatabase<Buffer, Key>, table: RowTable): (now: number) => void {
+  let from: Name | undefined;
+  return (now) => {
+    const start = rowKeyBytes(TOKENS, from === undefined ? '' : `${from}\0`);
+    const range = { start, end: rangeEnd(TOKENS), limit: TOKEN_SWEEP_MAX };
+    const names = [...db.getKeys(range)].map((key) => (key as Buffer).toString('latin1', TOKENS.length) as Name);
+    for (const name of names) {
+      const key = { directory: TOKENS, name };
+      if (!isAlive(table.get(key), now)) table.remove(key);
+    }
+    from = names.length === TOKEN_SWEEP_MAX ? names.at(-1) : undefined;
+  };
 }
 
 // No id starts with 0xff: sequential ones would have to pass 2^47.

@@ -7,8 +7,9 @@ import { rangeEnd, rowKeyBytes } from './row-keys.ts';
 const MAP_BYTES = 2 ** 40;
 const READERS_MAX = 126;
 
+/** Without LMDB's own syncs: `SyncedPages` does them, away from the event loop. */
 export function lmdbOptions(path: string): RootDatabaseOptionsWithPath {
-  return { path, keyEncoding: 'binary', encoding: 'binary', mapSize: MAP_BYTES, maxReaders: READERS_MAX };
+  return { path, keyEncoding: 'binary', encoding: 'binary', mapSize: MAP_BYTES, maxReaders: READERS_MAX, noSync: true };
 }
 
 /** The rows as they lie in the file of `lmdbMetastore`, for another thread of the same process. */
@@ -21,19 +22,24 @@ export interface Rows {
 
 export function openRows(file: string): Rows {
   const db = open<Buffer, Key>({ ...lmdbOptions(file), readOnly: true });
+  // After each read, not before: a snapshot that is held while its thread sleeps keeps all pages from being used again.
+  const ended = <Result>(result: Result): Result => {
+    db.resetReadTxn();
+    return result;
+  };
   return {
     get(directory, name) {
-      db.resetReadTxn();
-      return db.getBinaryFast(rowKeyBytes(directory, name));
+      const bytes = db.getBinaryFast(rowKeyBytes(directory, name));
+      return ended(bytes?.subarray(0, bytes.length));
     },
     list(directory, after, limit) {
-      db.resetReadTxn();
       const start = rowKeyBytes(directory, after === '' ? '' : `${after}\0`);
       const range = db.getRange({ start, end: rangeEnd(directory), limit });
-      return [...range].map(({ key, value }) => ({
+      const rows = [...range].map(({ key, value }) => ({
         name: (key as Buffer).toString('latin1', directory.length) as Name,
         row: value,
       }));
+      return ended(rows);
     },
     close() {
       void db.close();

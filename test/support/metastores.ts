@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll } from 'vitest';
 import { localFeed } from '#agent/embedded/change-feed.ts';
-import { heapMetastore } from '#agent/embedded/heap-metastore.ts';
+import { type EmbeddedMetastore, heapMetastore } from '#agent/embedded/heap-metastore.ts';
 import { lmdbMetastore } from '#agent/embedded/lmdb-metastore.ts';
 
 /** Fresh embedded metastores with a clock of their own, closed and deleted when the test file ends. */
@@ -32,4 +32,9 @@ export function openers() {
       return { ...store, dir };
     },
   };
+}
+
+/** Opens, or opens again, the LMDB metastore of a folder; closing it is the caller's. */
+export function openLmdb(dir: string, durability: 'relaxed' | 'strict' = 'relaxed'): EmbeddedMetastore {
+  return lmdbMetastore({ dir, clock: Date.now, feed: localFeed(), durability });
 }
