@@ -57,8 +57,9 @@ export function toLeatError(error: unknown): LeatError {
   return new LeatError('unavailable', `unexpected failure: ${message}`, { cause: error });
 }
 
+/** One of ours, of one of these kinds; without any, of whichever. */
 export function isFault(error: unknown, ...kinds: readonly FaultKind[]): error is LeatError {
-  return error instanceof LeatError && kinds.includes(error.kind);
+  return error instanceof LeatError && (kinds.length === 0 || kinds.includes(error.kind));
 }
 
 /** A broken promise of our own code: stop, do not map to an errno. */

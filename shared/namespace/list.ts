@@ -62,6 +62,9 @@ async function listWhole(context: Context, directory: Place, { isKnown, isAfresh
     } catch (error) {
       if (isKnown && isFault(error, 'unavailable', 'changed')) return 0;
       if (!isFault(error, 'changed') || i === MOVED_RETRIES_MAX) throw error;
+      // Made anew where something has yet to be removed: the rows are the truth until then.
+      const { origin, inode } = place;
+      if (origin && inode.listedAt !== undefined && context.intents.isDisplaced(origin)) return 0;
       place = await resolveOne(context, SELF, directory.path);
       demandDirectory(place);
     }

@@ -70,6 +70,7 @@ async function syncDirectory(
   const isElsewhere = homeOf(context, origin, place.path).key !== origin.key;
   let cursor: string | undefined;
   for (let page = 0; page === 0 || cursor !== undefined; page++) {
+    demandUndisturbed(context, directory, isElsewhere);
     const listed = await mounted.store.list(origin.key, cursor);
     ({ cursor } = listed);
     demandUndisturbed(context, directory, isElsewhere);

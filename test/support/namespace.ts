@@ -59,6 +59,10 @@ export interface Opened {
 }
 
 interface Options {
+  /** Instead of a new heap. */
+  readonly metastore?: EmbeddedMetastore;
+  /** So many times faster than the world goes the clock, and shorter are the sleeps. */
+  readonly speed?: number;
   readonly storeOf?: (uri: string) => UnderStore;
   readonly wrap?: (metastore: EmbeddedMetastore) => EmbeddedMetastore;
 }
@@ -70,9 +74,11 @@ afterEach(async () => {
 
 /** A namespace over the heap, with a memory store behind every mount unless told otherwise. */
 export async function openNamespace(options: Options = {}): Promise<Opened> {
+  const { speed = 1 } = options;
+  const start = Date.now();
   let ahead = 0;
-  const clock = () => Date.now() + ahead;
-  const heap = heapMetastore({ clock, feed: localFeed() });
+  const clock = () => start + (Date.now() - start) * speed + ahead;
+  const heap = options.metastore ?? heapMetastore({ clock, feed: localFeed() });
   const stores = new Map<string, UnderStore>();
   const storeOf = (uri: string) => {
     const store = stores.get(uri) ?? memoryUnderStore();
@@ -98,7 +104,7 @@ async function openOver(
     metastore,
     newId: metastore.newId,
     clock: time.clock,
-    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms, 50)).unref()),
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms / (options.speed ?? 1), 50)).unref()),
     newToken: () => String(++tokens).padStart(12, '0'),
     storeOf: ({ uri }) => options.storeOf(uri),
     owner: ROOT_USER,
