@@ -20,6 +20,7 @@ const FORMAT = 1;
 /** Of one transaction, which the event loop waits for: some 5 ms. */
 const BATCH_CHANGES_MAX = 1000;
 const ID_BLOCK = 10_000;
+const LOST_IDS_MAX = 2 ** 32;
 const TOKEN_SWEEP_MAX = 100;
 
 export interface LmdbMetastoreOptions {
@@ -44,9 +45,9 @@ interface Waiting {
 export function lmdbMetastore({ dir, feed, clock, durability }: LmdbMetastoreOptions): EmbeddedMetastore {
   mkdirSync(dir, { recursive: true });
   const rowsFile = join(dir, 'namespace.mdb');
-  restoreSyncedPages(rowsFile);
+  const isRestored = restoreSyncedPages(rowsFile);
   const db = open(lmdbOptions(rowsFile));
-  const identity = checkFormat(db, dir);
+  const identity = checkFormat(db, dir, isRestored);
   const pages = new SyncedPages(db, rowsFile);
   const behind = new SyncBehind(() => pages.sync());
   const table = rowTable(db);
@@ -215,20 +216,28 @@ const META_FORMAT = Buffer.from('\xffformat', 'latin1');
 const META_IDENTITY = Buffer.from('\xffidentity', 'latin1');
 const META_NEXT_ID = Buffer.from('\xffnext-id', 'latin1');
 
-function checkFormat(db: RootDatabase<Buffer, Key>, dir: string): string {
+/** After a power failure the last ids and generations were not written: whoever kept contents by them must not meet them again. */
+function checkFormat(db: RootDatabase<Buffer, Key>, dir: string, isRestored: boolean): string {
   const format = db.getBinary(META_FORMAT)?.toString();
   if (format !== undefined && Number(format) > FORMAT) {
+    void db.close();
     throw new LeatError(
       'corrupt',
       `${dir} was written by a newer Leat (format ${format}, this one reads ${FORMAT}): use that one`,
     );
   }
-  const identity = db.getBinary(META_IDENTITY)?.toString() ?? crypto.randomUUID();
+  const known = isRestored ? undefined : db.getBinary(META_IDENTITY)?.toString();
+  const identity = known ?? crypto.randomUUID();
   db.transactionSync(() => {
     void db.put(META_FORMAT, Buffer.from(String(FORMAT)));
     void db.put(META_IDENTITY, Buffer.from(identity));
+    if (isRestored) void db.put(META_NEXT_ID, Buffer.from(String(nextIdIn(db) + LOST_IDS_MAX)));
   });
   return identity;
+}
+
+function nextIdIn(db: RootDatabase<Buffer, Key>): number {
+  return Number(db.getBinary(META_NEXT_ID)?.toString() ?? FIRST_FREE_ID);
 }
 
 /** Ids are reserved a block at a time, before the first of a block is used: a crash wastes ids and never repeats one. */
@@ -237,9 +246,10 @@ function idBlocks(db: RootDatabase<Buffer, Key>): EmbeddedMetastore['newId'] {
   let end = 0;
   return () => {
     if (next === end) {
-      next = Number(db.getBinary(META_NEXT_ID)?.toString() ?? FIRST_FREE_ID);
-      end = next + ID_BLOCK;
-      db.transactionSync(() => void db.put(META_NEXT_ID, Buffer.from(String(end))));
+      const first = nextIdIn(db);
+      db.transactionSync(() => void db.put(META_NEXT_ID, Buffer.from(String(first + ID_BLOCK))));
+      next = first;
+      end = first + ID_BLOCK;
     }
     return sequentialId(next++);
   };

@@ -104,7 +104,8 @@ export class SyncedPages {
 }
 
 /** Before LMDB opens the file: puts it back to the snapshot that is safe when another boot has written it. True if it did. */
-export function restoreSyncedPages(rowsFile: string, boot = bootId()): boolean {
+export function restoreSyncedPages(rowsFile: string): boolean {
+  const boot = bootId();
   const newest = existsSync(rowsFile) ? newestIn(asideOf(rowsFile)) : undefined;
   if (!newest || (boot !== '' && newest.boot === boot)) return false;
   const fd = openSync(rowsFile, 'r+');

@@ -1,6 +1,7 @@
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { EmbeddedMetastore } from '#agent/embedded/heap-metastore.ts';
 import { restoreSyncedPages } from '#agent/embedded/synced-pages.ts';
@@ -14,7 +15,9 @@ const PAGE = 4096;
 const FILE = 'namespace.mdb';
 const ROWS = 3000;
 const ROUNDS = 40;
-const OTHER_BOOT = '00000000-0000-0000-0000-000000000000';
+const SLOTS = [0, 131_072];
+const HEAD_BYTES = 64;
+const BOOT_AT = 16;
 
 let dir: string;
 beforeEach(() => {
@@ -29,6 +32,17 @@ const put = (i: number, version: number): Change => ({
   when: 'any',
   row: file(100 + version, version),
 });
+
+/** What lies aside, as if another boot had written it. */
+function ofOtherBoot(aside: Buffer): Buffer {
+  const other = Buffer.from(aside);
+  for (const at of SLOTS) {
+    const slot = other.subarray(at, at + HEAD_BYTES + other.readUInt32LE(at + 4));
+    slot.write('another', BOOT_AT, 'latin1');
+    slot.writeUInt32LE(crc32(slot.subarray(4)), 0);
+  }
+  return other;
+}
 
 /** All rows are of one version after each round; between rounds they are of two. */
 async function round(metastore: EmbeddedMetastore, version: number): Promise<void> {
@@ -74,8 +88,7 @@ describe('a power failure', () => {
         if (!readFileSync(join(dir, `${FILE}-synced`)).equals(aside)) continue;
 
         writeFileSync(join(lost, FILE), afterPowerFailure(synced, latest));
-        writeFileSync(join(lost, `${FILE}-synced`), aside);
-        expect(restoreSyncedPages(join(lost, FILE), OTHER_BOOT)).toBe(true);
+        writeFileSync(join(lost, `${FILE}-synced`), ofOtherBoot(aside));
         expect(await versionsIn(lost)).toEqual(new Map([[version, ROWS]]));
         failures++;
       }
@@ -86,10 +99,31 @@ describe('a power failure', () => {
     }
   });
 
+  it('makes another of the metastore: ids that were lost do not come again', async () => {
+    const metastore = openLmdb(dir);
+    const { identity } = metastore;
+    await metastore.flushed();
+    const rows = readFileSync(join(dir, FILE));
+    const aside = readFileSync(join(dir, `${FILE}-synced`));
+    const lost = Array.from({ length: 25_000 }, () => metastore.newId());
+    await metastore.close();
+    writeFileSync(join(dir, FILE), rows);
+    writeFileSync(join(dir, `${FILE}-synced`), ofOtherBoot(aside));
+
+    const reopened = openLmdb(dir);
+    expect(reopened.identity).not.toBe(identity);
+    expect(reopened.newId() > (lost.at(-1) ?? '')).toBe(true);
+    await reopened.close();
+    const again = openLmdb(dir);
+    expect(again.identity).toBe(reopened.identity);
+    await again.close();
+  });
+
   it('is not taken for one when only the process died', async () => {
     const metastore = openLmdb(dir);
     await metastore.commit([put(1, 1)]);
     expect(restoreSyncedPages(join(dir, FILE))).toBe(false);
+    await metastore.flushed();
     await metastore.close();
   });
 
@@ -103,12 +137,11 @@ describe('a power failure', () => {
     copyFileSync(join(dir, FILE), join(dir, 'copy'));
     await metastore.close();
     // The slots hold the syncs of before; either alone will do to open the file.
-    for (const at of [0, 131_072]) {
-      const torn = Buffer.from(aside);
+    for (const at of SLOTS) {
+      const torn = ofOtherBoot(aside);
       torn.fill(1, at + 100, at + 200);
       copyFileSync(join(dir, 'copy'), join(dir, FILE));
       writeFileSync(join(dir, `${FILE}-synced`), torn);
-      expect(restoreSyncedPages(join(dir, FILE), OTHER_BOOT)).toBe(true);
       const reopened = openLmdb(dir);
       expect((await reopened.get([{ directory: ROOT, name: nameOf(1) }]))[0]).toBeDefined();
       await reopened.close();
@@ -119,7 +152,7 @@ describe('a power failure', () => {
     const metastore = openLmdb(dir);
     await round(metastore, 1);
     await metastore.close();
-    expect(restoreSyncedPages(join(dir, FILE), OTHER_BOOT)).toBe(false);
+    expect(existsSync(join(dir, `${FILE}-synced`))).toBe(false);
     expect(await versionsIn(dir)).toEqual(new Map([[1, ROWS]]));
   });
 });
@@ -144,11 +177,14 @@ describe('syncs', () => {
       const before = aside();
       await metastore.commit([put(1, version)]);
       expect(aside().equals(before)).toBe(false);
-      const synced = join(dir, 'synced.mdb');
-      copyFileSync(join(dir, FILE), synced);
-      writeFileSync(`${synced}-synced`, aside());
-      restoreSyncedPages(synced, OTHER_BOOT);
-      expect(readFileSync(synced).subarray(0, 2 * PAGE)).toEqual(readFileSync(join(dir, FILE)).subarray(0, 2 * PAGE));
+      const metas = readFileSync(join(dir, FILE)).subarray(0, 2 * PAGE);
+      expect(
+        SLOTS.some((at) =>
+          aside()
+            .subarray(at + HEAD_BYTES, at + HEAD_BYTES + 2 * PAGE)
+            .equals(metas),
+        ),
+      ).toBe(true);
     }
     await metastore.close();
   });
