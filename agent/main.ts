@@ -127,12 +127,15 @@ async function startCore({ data, at, config, log, ...options }: AgentOptions, st
       ? heapMetastore({ feed, clock })
       : lmdbMetastore({ dir: join(data, 'metastore'), feed, clock, durability });
   started.push(() => metastore.close());
+  const ended = new AbortController();
+  started.push(() => ended.abort());
   const stores = openStores(at === undefined ? [data] : [data, at]);
   const namespace = await createNamespace({
     metastore,
     newId: metastore.newId,
     clock,
-    sleep: (ms) => sleep(ms, undefined, { ref: false }),
+    // Cut short at the end, so that what still waits for its turn does not keep the process.
+    sleep: (ms) => sleep(ms, undefined, { signal: ended.signal }).catch(() => undefined),
     newToken: orderedTokens(clock),
     storeOf: (mount) => stores.storeOf(mount),
     owner,

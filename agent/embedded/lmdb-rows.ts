@@ -14,7 +14,12 @@ export function lmdbOptions(path: string): RootDatabaseOptionsWithPath {
 
 /** The rows as they lie in the file of `lmdbMetastore`, for another thread of the same process. */
 export interface Rows {
-  /** Shows every commit that has answered. The bytes are valid until the next call. */
+  /**
+   * From now on every commit that has answered shows; until then all reads see the rows as they were. What lets go of the
+   * old snapshot takes no new one before it is needed: one that is held keeps its pages from being used again.
+   */
+  refresh(): void;
+  /** The bytes are valid until the next call. */
   get(directory: InodeId, name: string): Uint8Array | undefined;
   list(directory: InodeId, after: string, limit: number): { readonly name: Name; readonly row: Uint8Array }[];
   close(): void;
@@ -22,24 +27,20 @@ export interface Rows {
 
 export function openRows(file: string): Rows {
   const db = open<Buffer, Key>({ ...lmdbOptions(file), readOnly: true });
-  // After each read, not before: a snapshot that is held while its thread sleeps keeps all pages from being used again.
-  const ended = <Result>(result: Result): Result => {
-    db.resetReadTxn();
-    return result;
-  };
   return {
+    refresh: () => db.resetReadTxn(),
     get(directory, name) {
       const bytes = db.getBinaryFast(rowKeyBytes(directory, name));
-      return ended(bytes?.subarray(0, bytes.length));
+      // What LMDB hands out is a large buffer whose own `length` lies: a copy of it would be a copy of all.
+      return bytes?.subarray(0, bytes.length);
     },
     list(directory, after, limit) {
       const start = rowKeyBytes(directory, after === '' ? '' : `${after}\0`);
       const range = db.getRange({ start, end: rangeEnd(directory), limit });
-      const rows = [...range].map(({ key, value }) => ({
+      return [...range].map(({ key, value }) => ({
         name: (key as Buffer).toString('latin1', directory.length) as Name,
         row: value,
       }));
-      return ended(rows);
     },
     close() {
       void db.close();

@@ -1,6 +1,7 @@
+import { inodeNumber } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
-import { attributesAt, idAt } from '#shared/model/row-codec.ts';
-import { kernelAttributes, type Node } from './nodes.ts';
+import { attributesAt } from '#shared/model/row-codec.ts';
+import type { Node } from './nodes.ts';
 import { ENTRY_BYTES, OUT_HEADER } from './protocol.ts';
 import { errno, Refusal, type Request, type Session, u32, u64 } from './session.ts';
 
@@ -120,13 +121,12 @@ export class Directories {
     let dirent = at;
     if (isPlus) {
       if (entry && attributes) {
-        const node = this.#session.nodes.looked(directory.node, entry.name, idAt(entry.row), attributes);
-        if (attributes.isMountPoint) this.#session.rowOf(node);
-        reply.entry(at, node.id, kernelAttributes(attributes), timeout);
+        const node = this.#session.looked(directory.node, entry.name, { row: entry.row, attributes });
+        reply.entry(at, node.id, attributes, timeout);
       } else reply.clear(at, ENTRY_BYTES);
       dirent += ENTRY_BYTES;
     }
-    reply.u64(dirent, attributes?.inodeNumber ?? directory.node.attributes.inodeNumber);
+    reply.u64(dirent, attributes?.inodeNumber ?? inodeNumber(directory.node.inodeId));
     reply.u64(dirent + 8, next);
     reply.u32(dirent + 16, name.length);
     reply.u32(dirent + 20, TYPE[attributes?.kind ?? 'directory']);

@@ -5,6 +5,7 @@ import { ROOT_PATH } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import type { ChangeFeed, RowChange } from '#shared/ports/change-feed.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
+import { Counters } from './counters.ts';
 import { detachFrom, mountAt, type MountpointOptions, unmountFrom } from './mountpoint.ts';
 import { nodeIdOf, nodeIdOfDirectory, ROOT_NODE } from './nodes.ts';
 import { Notifications } from './notifications.ts';
@@ -48,6 +49,7 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
   const isTraining = options.profile === 'training';
   const { fd, isRoot } = await mountAt({ ...options, isReadOnly: isTraining });
   const wakeFd = eventFd();
+  const counters = new Counters();
   const data: WorkerData = {
     session: {
       fd,
@@ -59,6 +61,7 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
     },
     rowsFile: options.rowsFile,
     wakeFd,
+    counters: counters.memory,
     mounts: await mountsNow(),
   };
   const worker = new Worker(new URL(WORKER, import.meta.url), { workerData: data });
@@ -67,7 +70,7 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
   const tell = (message: ToWorker | 'stop') => {
     if (isOver) return;
     worker.postMessage(message);
-    writeSync(wakeFd, WAKE);
+    if (counters.posted()) writeSync(wakeFd, WAKE);
   };
   worker.on('message', (message: ToMain) => void receive(message));
   worker.on('error', (error) => deps.log(`the FUSE session failed: ${error.stack ?? error.message}`));
@@ -86,6 +89,7 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
     deps.log('more changes than the kernel could be told of; it will see some of them when its lease ends'),
   );
   const unsubscribe = options.feed.subscribe(({ source: by, changes }) => {
+    counters.committed();
     if (by !== source) for (const change of changes) invalidate(change, notifications, tell);
   });
   const closed = new Promise<void>((resolve) => {

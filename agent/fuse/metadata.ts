@@ -1,8 +1,20 @@
 import type { Name } from '#shared/model/names.ts';
 import { attributesAt, decodeRow } from '#shared/model/row-codec.ts';
 import { OUT_HEADER, SetAttr } from './protocol.ts';
-import type { WirePatch } from './questions.ts';
-import { errno, FIRST_ARGUMENT, must, nameAt, Refusal, type Request, type Session, u32, u64 } from './session.ts';
+import { type Node, nodeIdOfAttributes } from './nodes.ts';
+import type { Question, WirePatch } from './questions.ts';
+import {
+  errno,
+  FIRST_ARGUMENT,
+  must,
+  nameAt,
+  refuse,
+  Refusal,
+  type Request,
+  type Session,
+  u32,
+  u64,
+} from './session.ts';
 
 const RENAME_NOREPLACE = 1;
 const XATTR_CREATE = 1;
@@ -14,35 +26,36 @@ export function lookup(session: Session, request: Request): void {
   const parent = session.node(request);
   const { name } = nameAt(request, FIRST_ARGUMENT);
   const now = Date.now();
-  const bytes = session.childRow(parent.inodeId, name);
-  const attributes = bytes && attributesAt(bytes);
-  const isCurrent = session.isComplete(parent, now);
-  // `isComplete` has read another row into the buffer that `bytes` was in.
-  const row = attributes && session.childRow(parent.inodeId, name);
-  if (isCurrent && !attributes) return session.error(request.unique, errno.ENOENT);
-  if (row && isCurrent && attributes && session.isSettled(attributes, now)) {
-    return session.sendEntry(request.unique, session.looked(parent, name, row));
+  if (session.isComplete(parent, now)) {
+    const row = session.childRow(parent.inodeId, name);
+    const attributes = row && attributesAt(row);
+    if (!attributes) return session.error(request.unique, errno.ENOENT);
+    if (session.isSettled(attributes, now)) return session.sendEntry(request, parent, name, row);
   }
-  session.ask(request, { ask: 'stat', path: session.childPath(parent, name) }, (answer) => {
-    session.sendEntry(request.unique, session.looked(parent, name, rowIn(answer)));
-  });
+  askForEntry(session, request, { parent, name, question: { ask: 'stat', path: session.childPath(parent, name) } });
 }
 
-/** What was said of a content stays true of it: one that was replaced or removed keeps its attributes for who has it open. */
+interface AskedEntry {
+  readonly parent: Node;
+  readonly name: Name;
+  readonly question: Question;
+}
+
+function askForEntry(session: Session, request: Request, { parent, name, question }: AskedEntry): void {
+  session.ask(request, question, (answer) => session.sendEntry(request, parent, name, rowIn(answer)));
+}
+
 export function getAttributes(session: Session, request: Request): void {
   const node = session.node(request);
-  if (session.rows) {
-    session.rowOf(node);
-    return session.sendAttributes(request.unique, node.attributes);
-  }
-  const path = session.nodes.pathOf(node);
-  if (path === undefined) return session.sendAttributes(request.unique, node.attributes);
-  session.ask(request, { ask: 'stat', path }, (answer) => {
-    const attributes = must(attributesAt(rowIn(answer)));
-    const isSame =
-      attributes.inodeNumber === node.attributes.inodeNumber && attributes.generation === node.attributes.generation;
-    if (isSame) node.attributes = attributes;
-    session.sendAttributes(request.unique, node.attributes);
+  const attributes = session.rows && session.attributesOf(node);
+  if (attributes) return session.sendAttributes(request.unique, attributes);
+  session.ask(request, { ask: 'stat', path: session.pathOf(node) }, (answer) => {
+    const found = must(attributesAt(rowIn(answer)));
+    // Another content by this name: what was said of the old one stays true of it.
+    if (node.parent && nodeIdOfAttributes(found) !== node.id) {
+      return session.sendAttributes(request.unique, node.attributes ?? refuse(errno.ESTALE));
+    }
+    session.sendAttributes(request.unique, found);
   });
 }
 
@@ -59,9 +72,11 @@ export function setAttributes(session: Session, request: Request): void {
     ...(valid & SetAttr.ATIME && { atime: valid & SetAttr.ATIME_NOW ? 'now' : time(72, 96) }),
     ...(valid & SetAttr.MTIME && { mtime: valid & SetAttr.MTIME_NOW ? 'now' : time(80, 100) }),
   };
-  session.ask(request, { ask: 'setAttributes', path: session.pathOf(node), patch }, (answer) => {
-    node.attributes = must(attributesAt(rowIn(answer)));
-    session.sendAttributes(request.unique, node.attributes);
+  const question = { ask: 'setAttributes', path: session.pathOf(node), id: node.inodeId, patch } as const;
+  session.ask(request, question, (answer) => {
+    const attributes = must(attributesAt(rowIn(answer)));
+    if (node.attributes) node.attributes = attributes;
+    session.sendAttributes(request.unique, attributes);
   });
 }
 
@@ -80,9 +95,7 @@ type Making = { readonly ask: 'mkdir'; readonly mode: number } | { readonly ask:
 
 function make(session: Session, request: Request, name: Name, making: Making): void {
   const parent = session.node(request);
-  session.ask(request, { ...making, path: session.childPath(parent, name) }, (answer) => {
-    session.sendEntry(request.unique, session.looked(parent, name, rowIn(answer)));
-  });
+  askForEntry(session, request, { parent, name, question: { ...making, path: session.childPath(parent, name) } });
 }
 
 export function remove(session: Session, request: Request, kind: 'file' | 'directory'): void {
@@ -97,14 +110,14 @@ export function rename(session: Session, request: Request, namesAt: number): voi
   const flags = namesAt > 48 ? u32(request, 48) : 0;
   if (flags & ~RENAME_NOREPLACE) throw new Refusal(errno.EINVAL);
   const source = session.node(request);
-  const target = session.nodes.get(u64(request, FIRST_ARGUMENT));
-  if (!target) throw new Refusal(errno.ESTALE);
+  const target = session.nodes.get(u64(request, FIRST_ARGUMENT)) ?? refuse(errno.ESTALE);
   const { name, end } = nameAt(request, namesAt);
   const { name: newName } = nameAt(request, end);
   const path = session.childPath(source, name);
   const to = session.childPath(target, newName);
   session.ask(request, { ask: 'rename', path, to, noReplace: flags === RENAME_NOREPLACE }, (answer) => {
-    const node = session.looked(target, newName, rowIn(answer));
+    const row = rowIn(answer);
+    const node = session.looked(target, newName, { row, attributes: must(attributesAt(row)) });
     session.nodes.forget(node.id, 1); // this was no lookup of the kernel's
     session.send(request.unique, 0);
   });
@@ -122,9 +135,8 @@ export function readLink(session: Session, request: Request): void {
 export function getXattr(session: Session, request: Request): void {
   const size = u32(request, 40);
   const { name } = nameAt(request, 48);
-  const node = session.node(request);
-  if (!node.attributes.hasXattrs) session.rowOf(node);
-  if (session.rows && !node.attributes.hasXattrs) throw new Refusal(errno.ENODATA);
+  // What is not kept at all (ACLs, labels): programs such as ls ask one file, and then no other of this file system.
+  if (!name.startsWith('user.') && !name.startsWith('trusted.')) throw new Refusal(errno.EOPNOTSUPP);
   withRow(session, request, (bytes) => {
     const row = decodeRow(bytes);
     const value = row.kind === 'record' ? undefined : row.xattrs?.[name];
@@ -167,7 +179,7 @@ type XattrChange =
 function changeXattr(session: Session, request: Request, change: XattrChange): void {
   const node = session.node(request);
   session.ask(request, { ...change, path: session.pathOf(node) }, (answer) => {
-    node.attributes = must(attributesAt(rowIn(answer)));
+    if (node.attributes) node.attributes = must(attributesAt(rowIn(answer)));
     session.send(request.unique, 0);
   });
 }

@@ -1,12 +1,12 @@
 import { type InodeId, inodeNumber, ROOT } from '#shared/model/ids.ts';
-import { joinPath, type Name, type Path, ROOT_PATH } from '#shared/model/names.ts';
+import { type Name, type Path, PATH_BYTES_MAX } from '#shared/model/names.ts';
 import type { HotAttributes } from '#shared/model/row-codec.ts';
-import type { Attributes } from './protocol.ts';
 
 export const ROOT_NODE = 1;
+/** A path has no more names than that: each is a byte and a slash at least. */
+const DEPTH_MAX = PATH_BYTES_MAX / 2;
 const GENERATIONS = 4096;
 const GENERATION_FACTOR = 2 ** 40;
-const TYPE_BITS = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const;
 
 /**
  * A node id says which content of which inode: another content has another node, so that the kernel never mixes their pages or
@@ -18,38 +18,31 @@ export function nodeIdOf(inode: number, generation: number): number {
 
 export const nodeIdOfDirectory = (id: InodeId): number => (id === ROOT ? ROOT_NODE : nodeIdOf(inodeNumber(id), 0));
 
-/** What the kernel knows of one content: where it is, and what was last said of it. */
-export interface Node {
-  readonly id: number;
-  readonly inodeId: InodeId;
-  parent: number;
-  name: Name;
-  lookups: number;
-  attributes: HotAttributes;
-  /** Of a directory in a store: its mount's sync interval. */
-  syncIntervalMs: number | undefined;
-  /** Opens that read through the kernel's page cache; it refuses to mix them with passthrough. */
-  cachedOpens: number;
-  passthroughOpens: number;
-  /** The kernel's id of the backing file, kept between opens. */
-  backing: number;
+export function nodeIdOfAttributes({ kind, inodeNumber: inode, generation }: HotAttributes): number {
+  return nodeIdOf(inode, kind === 'directory' ? 0 : generation);
 }
 
-export function kernelAttributes(a: HotAttributes): Attributes {
-  return {
-    inodeNumber: a.inodeNumber,
-    mode: TYPE_BITS[a.kind] | a.mode,
-    links: 1, // also of directories, as on btrfs: nobody counts subdirectories
-    uid: a.uid,
-    gid: a.gid,
-    size: a.size,
-    atimeSeconds: a.atimeSeconds,
-    atimeNanos: a.atimeNanos,
-    mtimeSeconds: a.mtimeSeconds,
-    mtimeNanos: a.mtimeNanos,
-    ctimeSeconds: a.ctimeSeconds,
-    ctimeNanos: a.ctimeNanos,
-  };
+/** What the kernel knows of one content. There are as many as it has files in mind, so a node is kept small. */
+export class Node {
+  readonly id: number;
+  readonly inodeId: InodeId;
+  parent: Node | undefined;
+  name: Name;
+  lookups = 1;
+  /** Of a directory in a store: its mount's sync interval. */
+  syncIntervalMs: number | undefined;
+  /** Of a directory: the rows were all there is when so many commits had been made; -1: not known to be. */
+  completeAt = -1;
+  /** What was last said of it, kept where the rows cannot say it again: see `Session.attributesOf`. */
+  attributes: HotAttributes | undefined;
+
+  constructor(id: number, inodeId: InodeId, parent: Node | undefined, name: Name) {
+    this.id = id;
+    this.inodeId = inodeId;
+    this.parent = parent;
+    this.name = name;
+    this.syncIntervalMs = parent?.syncIntervalMs;
+  }
 }
 
 /** Exactly the nodes that the kernel holds: its lookups count them in, its forgets count them out. */
@@ -58,7 +51,7 @@ export class Nodes {
   readonly #onGone: (node: Node) => void;
 
   constructor(root: Node, onGone: (node: Node) => void) {
-    this.#byId.set(ROOT_NODE, root);
+    this.#byId.set(root.id, root);
     this.#onGone = onGone;
   }
 
@@ -71,28 +64,15 @@ export class Nodes {
   }
 
   /** One more lookup of what lies at a place; answers its node, new or known. */
-  looked(parent: Node, name: Name, inodeId: InodeId, attributes: HotAttributes): Node {
-    const id = nodeIdOf(attributes.inodeNumber, attributes.kind === 'directory' ? 0 : attributes.generation);
+  looked(parent: Node, name: Name, { id, inodeId }: { readonly id: number; readonly inodeId: InodeId }): Node {
     const known = this.#byId.get(id);
     if (known) {
-      known.parent = parent.id;
+      known.parent = parent;
       known.name = name;
-      known.attributes = attributes;
       known.lookups++;
       return known;
     }
-    const node: Node = {
-      id,
-      inodeId,
-      parent: parent.id,
-      name,
-      lookups: 1,
-      attributes,
-      syncIntervalMs: parent.syncIntervalMs,
-      cachedOpens: 0,
-      passthroughOpens: 0,
-      backing: 0,
-    };
+    const node = new Node(id, inodeId, parent, name);
     this.#byId.set(id, node);
     return node;
   }
@@ -105,19 +85,13 @@ export class Nodes {
     this.#byId.delete(id);
     this.#onGone(node);
   }
+}
 
-  /** Undefined when an ancestor is not known any more. */
-  pathOf(node: Node): Path | undefined {
-    const names: Name[] = [];
-    for (let at: Node | undefined = node; at?.id !== ROOT_NODE; at = this.#byId.get(at.parent)) {
-      if (!at) return undefined;
-      names.unshift(at.name);
-    }
-    return `/${names.join('/')}` as Path;
+/** Where a node was last seen; undefined when that makes no sense any more, as when others have moved what lies above it. */
+export function pathOf(node: Node): Path | undefined {
+  const names: Name[] = [];
+  for (let at = node; at.parent; at = at.parent) {
+    if (names.push(at.name) > DEPTH_MAX) return undefined;
   }
-
-  childPath(parent: Node, name: Name): Path | undefined {
-    const path = this.pathOf(parent);
-    return path === undefined ? undefined : path === ROOT_PATH ? (`/${name}` as Path) : joinPath(path, name);
-  }
+  return `/${names.toReversed().join('/')}` as Path;
 }

@@ -1,3 +1,5 @@
+import type { HotAttributes } from '#shared/model/row-codec.ts';
+
 /** The FUSE kernel protocol, version 7.45, as far as it is spoken here. All numbers are little-endian. */
 export const Op = {
   LOOKUP: 1,
@@ -80,22 +82,7 @@ const MAX_BACKGROUND = 64;
 const CONGESTION = 48;
 const MAX_PAGES = 256;
 const WORD = 4;
-
-/** An attribute block; `mode` with the file type. */
-export interface Attributes {
-  readonly inodeNumber: number;
-  readonly mode: number;
-  readonly links: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly size: number;
-  readonly atimeSeconds: number;
-  readonly atimeNanos: number;
-  readonly mtimeSeconds: number;
-  readonly mtimeNanos: number;
-  readonly ctimeSeconds: number;
-  readonly ctimeNanos: number;
-}
+const TYPE_BITS = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const;
 
 export interface Timeout {
   readonly seconds: number;
@@ -137,7 +124,7 @@ export class Reply {
   }
 
   /** fuse_attr, 88 bytes. */
-  attributes(at: number, a: Attributes): void {
+  attributes(at: number, a: HotAttributes): void {
     this.u64(at, a.inodeNumber);
     this.u64(at + 8, a.size);
     this.u64(at + 16, Math.ceil(a.size / 512));
@@ -147,8 +134,8 @@ export class Reply {
     this.u32(at + 48, a.atimeNanos);
     this.u32(at + 52, a.mtimeNanos);
     this.u32(at + 56, a.ctimeNanos);
-    this.u32(at + 60, a.mode);
-    this.u32(at + 64, a.links);
+    this.u32(at + 60, TYPE_BITS[a.kind] | a.mode);
+    this.u32(at + 64, 1); // also of directories, as on btrfs: nobody counts subdirectories
     this.u32(at + 68, a.uid);
     this.u32(at + 72, a.gid);
     this.u32(at + 76, 0);
@@ -157,7 +144,7 @@ export class Reply {
   }
 
   /** fuse_entry_out, 128 bytes. */
-  entry(at: number, nodeId: number, attributes: Attributes, timeout: Timeout): void {
+  entry(at: number, nodeId: number, attributes: HotAttributes, timeout: Timeout): void {
     this.u64(at, nodeId);
     this.u64(at + 8, 0);
     this.u64(at + 16, timeout.seconds);
@@ -168,7 +155,7 @@ export class Reply {
   }
 
   /** fuse_attr_out, 104 bytes with the header of 16 before the block. */
-  attributeReply(at: number, attributes: Attributes, timeout: Timeout): void {
+  attributeReply(at: number, attributes: HotAttributes, timeout: Timeout): void {
     this.u64(at, timeout.seconds);
     this.u32(at + 8, timeout.nanos);
     this.u32(at + 12, 0);

@@ -1,5 +1,6 @@
-import type { CacheKey } from '../cache/data-cache.ts';
+import type { InodeId } from '#shared/model/ids.ts';
 import type { Name, Path } from '#shared/model/names.ts';
+import type { CacheKey } from '../cache/data-cache.ts';
 
 /** Who asks, as the kernel says. */
 export interface Caller {
@@ -15,7 +16,7 @@ export type Question =
   | { readonly ask: 'symlink'; readonly path: Path; readonly target: string }
   | { readonly ask: 'remove'; readonly path: Path; readonly kind: 'file' | 'directory' }
   | { readonly ask: 'rename'; readonly path: Path; readonly to: Path; readonly noReplace: boolean }
-  | { readonly ask: 'setAttributes'; readonly path: Path; readonly patch: WirePatch }
+  | { readonly ask: 'setAttributes'; readonly path: Path; readonly id: InodeId; readonly patch: WirePatch }
   | {
       readonly ask: 'setXattr';
       readonly path: Path;
@@ -24,7 +25,7 @@ export type Question =
       readonly mode: 'set' | 'create' | 'replace';
     }
   | { readonly ask: 'removeXattr'; readonly path: Path; readonly name: string }
-  | { readonly ask: 'open'; readonly path: Path; readonly row: Uint8Array; readonly isSmall: boolean }
+  | { readonly ask: 'open'; readonly path: Path; readonly key: CacheKey; readonly isSmall: boolean }
   | { readonly ask: 'read'; readonly handle: number; readonly offset: number; readonly size: number }
   | { readonly ask: 'flush' }
   | { readonly ask: 'statfs' };

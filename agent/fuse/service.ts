@@ -2,7 +2,7 @@ import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { isFault, LeatError, toLeatError } from '#shared/model/faults.ts';
 import type { Inode } from '#shared/model/inode.ts';
-import { decodeRow, encodeRow } from '#shared/model/row-codec.ts';
+import { encodeRow } from '#shared/model/row-codec.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
 import type { CachedFile, DataCache, Fetch } from '../cache/data-cache.ts';
 import { OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
@@ -112,7 +112,7 @@ export class Service {
       case 'rename':
         return rowOf(await namespace.rename(actor, question.path, question.to, { noReplace: question.noReplace }));
       case 'setAttributes':
-        return rowOf(await namespace.setAttributes(actor, question.path, question.patch));
+        return rowOf(await namespace.setAttributes(actor, question.path, question.patch, { id: question.id }));
       case 'setXattr':
         return rowOf(await namespace.setXattr(actor, question.path, question.name, question.value, question.mode));
       case 'removeXattr':
@@ -133,17 +133,11 @@ export class Service {
    * A small file is fetched now, so that its reads need nobody. When the store has another version than the row, the row is
    * brought in step and the kernel told to look the name up again (ESTALE makes it do so by itself).
    */
-  async #openFile(actor: Actor, { path, row, isSmall }: Ask<'open'>, signal: AbortSignal): Promise<Answer> {
+  async #openFile(actor: Actor, { path, key, isSmall }: Ask<'open'>, signal: AbortSignal): Promise<Answer> {
     const found = await this.#deps.namespace.stat(actor, path);
-    const wanted = decodeRow(row);
     const { inode } = found;
-    if (wanted.kind === 'record' || inode.id !== wanted.id || inode.generation !== wanted.generation)
-      throw stale(found);
-    const file = this.#deps.cache.open(
-      { id: inode.id, generation: inode.generation },
-      inode.size,
-      this.#refreshing(found),
-    );
+    if (inode.id !== key.id || inode.generation !== key.generation) throw stale(found);
+    const file = this.#deps.cache.open(key, inode.size, this.#refreshing(found));
     let isKept = false;
     try {
       if (isSmall && (await file.load(signal))) return { handle: undefined };

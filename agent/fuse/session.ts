@@ -1,12 +1,20 @@
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { InodeId } from '#shared/model/ids.ts';
-import { ABOVE_ROOT } from '#shared/model/ids.ts';
-import { NAME_BYTES_MAX, type Name, type Path } from '#shared/model/names.ts';
+import { ABOVE_ROOT, type InodeId } from '#shared/model/ids.ts';
+import { joinPath, NAME_BYTES_MAX, type Name, type Path } from '#shared/model/names.ts';
 import { attributesAt, decodeRow, type HotAttributes, idAt } from '#shared/model/row-codec.ts';
 import type { Rows } from '../embedded/lmdb-rows.ts';
-import { kernelAttributes, type Node, nodeIdOf, Nodes, ROOT_NODE } from './nodes.ts';
-import { IN_HEADER, OUT_HEADER, Reply, REQUEST_DATA_MAX, type Timeout } from './protocol.ts';
+import type { Counters } from './counters.ts';
+import { Node, nodeIdOfAttributes, Nodes, pathOf, ROOT_NODE } from './nodes.ts';
+import {
+  ATTR_REPLY_BYTES,
+  ENTRY_BYTES,
+  IN_HEADER,
+  OUT_HEADER,
+  Reply,
+  REQUEST_DATA_MAX,
+  type Timeout,
+} from './protocol.ts';
 import type { Answer, Caller, Question, ToMain } from './questions.ts';
 
 export const errno = constants.errno;
@@ -22,10 +30,13 @@ export interface SessionOptions {
   readonly root: { readonly bytes: Uint8Array };
 }
 
+/** The number of a request, as two words. */
+export type Unique = readonly [number, number];
+
 /** One request of the kernel, valid until the next is read. */
 export interface Request {
   readonly opcode: number;
-  readonly unique: readonly [number, number];
+  readonly unique: Unique;
   readonly node: number;
   readonly caller: Caller;
   readonly bytes: Buffer;
@@ -40,9 +51,20 @@ export class Refusal {
   }
 }
 
-export interface Located {
-  readonly node: Node;
-  readonly path: Path;
+export function refuse(code: number): never {
+  throw new Refusal(code);
+}
+
+interface SessionMeans {
+  readonly counters: Counters;
+  readonly post: (message: ToMain) => void;
+  /** The kernel has forgotten a node. */
+  readonly onGone: (node: Node) => void;
+}
+
+interface Waiting {
+  readonly unique: Unique;
+  readonly resume: (answer: Answer) => void;
 }
 
 /** State and means of the session that all its handlers share: nodes, rows, replies, questions to the main thread. */
@@ -52,42 +74,33 @@ export class Session {
   readonly nodes: Nodes;
   readonly reply = new Reply(REQUEST_DATA_MAX);
   readonly timeout: Timeout;
-  readonly #post: (message: ToMain) => void;
-  readonly #waiting = new Map<
-    number,
-    { readonly unique: readonly [number, number]; readonly resume: (answer: Answer) => void }
-  >();
+  readonly #means: SessionMeans;
+  readonly #waiting = new Map<number, Waiting>();
   #questions = 0;
+  #commits = 0;
   /** By mount id, as the namespace has them. */
   syncIntervals: Readonly<Record<string, number>> = {};
 
-  constructor(
-    options: SessionOptions,
-    rows: Rows | undefined,
-    means: { post: (message: ToMain) => void; onGone: (node: Node) => void },
-  ) {
+  constructor(options: SessionOptions, rows: Rows | undefined, means: SessionMeans) {
     this.options = options;
     this.rows = rows;
-    this.#post = means.post;
+    this.#means = means;
     this.timeout = { seconds: Math.floor(options.leaseMs / 1000), nanos: (options.leaseMs % 1000) * 1e6 };
-    const attributes = must(attributesAt(options.root.bytes));
-    const root: Node = {
-      id: ROOT_NODE,
-      inodeId: idAt(options.root.bytes),
-      parent: ROOT_NODE,
-      name: '' as Name,
-      lookups: 1,
-      attributes,
-      syncIntervalMs: undefined,
-      cachedOpens: 0,
-      passthroughOpens: 0,
-      backing: 0,
-    };
-    this.nodes = new Nodes(root, means.onGone);
+    const root = new Node(ROOT_NODE, idAt(options.root.bytes), undefined, '' as Name);
+    root.attributes = must(attributesAt(options.root.bytes));
+    this.nodes = new Nodes(root, (node) => means.onGone(node));
   }
 
   post(message: ToMain): void {
-    this.#post(message);
+    this.#means.post(message);
+  }
+
+  /** Before each request: what has been committed shows from now on. */
+  refresh(): void {
+    const { commits } = this.#means.counters;
+    if (commits === this.#commits) return;
+    this.#commits = commits;
+    this.rows?.refresh();
   }
 
   /** Asks the main thread; the worker goes on, and `resume` replies when the answer is there. */
@@ -95,7 +108,7 @@ export class Session {
     const id = ++this.#questions;
     const { unique, caller } = request;
     this.#waiting.set(id, { unique, resume });
-    this.#post({ id, unique, caller, question });
+    this.post({ id, unique, caller, question });
   }
 
   answered(id: number, answer: Answer): void {
@@ -114,28 +127,28 @@ export class Session {
 
   interrupted(unique: number): void {
     for (const [id, waiting] of this.#waiting) {
-      if (waiting.unique[0] + waiting.unique[1] * 2 ** 32 === unique) this.#post({ interrupt: id });
+      if (waiting.unique[0] + waiting.unique[1] * 2 ** 32 === unique) this.post({ interrupt: id });
     }
   }
 
-  guarded(unique: readonly [number, number], act: () => void): void {
+  guarded(unique: Unique, act: () => void): void {
     try {
       act();
     } catch (error) {
       if (!(error instanceof Refusal))
-        this.#post({
+        this.post({
           log: `request failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
         });
       this.error(unique, error instanceof Refusal ? error.errno : errno.EIO);
     }
   }
 
-  error(unique: readonly [number, number], code: number): void {
+  error(unique: Unique, code: number): void {
     this.#send(this.reply.head(unique, 0, code));
   }
 
   /** The payload stands in `reply` already, behind the header. */
-  send(unique: readonly [number, number], payload: number): void {
+  send(unique: Unique, payload: number): void {
     this.#send(this.reply.head(unique, payload));
   }
 
@@ -149,66 +162,69 @@ export class Session {
     }
   }
 
-  sendEntry(unique: readonly [number, number], node: Node): void {
-    this.reply.entry(OUT_HEADER, node.id, kernelAttributes(node.attributes), this.timeout);
-    this.send(unique, 128);
+  /** One lookup more of what a row of this directory says; replies with it. */
+  sendEntry(request: Request, parent: Node, name: Name, row: Uint8Array): void {
+    const attributes = must(attributesAt(row));
+    const node = this.looked(parent, name, { row, attributes });
+    this.reply.entry(OUT_HEADER, node.id, attributes, this.timeout);
+    this.send(request.unique, ENTRY_BYTES);
   }
 
-  sendAttributes(unique: readonly [number, number], attributes: HotAttributes): void {
-    this.reply.attributeReply(OUT_HEADER, kernelAttributes(attributes), this.timeout);
-    this.send(unique, 104);
+  sendAttributes(unique: Unique, attributes: HotAttributes): void {
+    this.reply.attributeReply(OUT_HEADER, attributes, this.timeout);
+    this.send(unique, ATTR_REPLY_BYTES);
   }
 
   node(request: Request): Node {
-    const node = this.nodes.get(request.node);
-    if (!node) throw new Refusal(errno.ESTALE);
-    return node;
+    return this.nodes.get(request.node) ?? refuse(errno.ESTALE);
   }
 
   pathOf(node: Node): Path {
-    const path = this.nodes.pathOf(node);
-    if (path === undefined) throw new Refusal(errno.ESTALE);
-    return path;
+    return pathOf(node) ?? refuse(errno.ESTALE);
   }
 
   childPath(parent: Node, name: Name): Path {
-    const path = this.nodes.childPath(parent, name);
-    if (path === undefined) throw new Refusal(errno.ESTALE);
-    return path;
+    return joinPath(this.pathOf(parent), name);
   }
 
   /** Takes in what a row says: one lookup more of its node. */
-  looked(parent: Node, name: Name, bytes: Uint8Array): Node {
-    const attributes = must(attributesAt(bytes));
-    const node = this.nodes.looked(parent, name, idAt(bytes), attributes);
-    node.syncIntervalMs = parent.syncIntervalMs;
-    if (attributes.isMountPoint) node.syncIntervalMs = this.#mountInterval(bytes);
+  looked(parent: Node, name: Name, { row, attributes }: { row: Uint8Array; attributes: HotAttributes }): Node {
+    const node = this.nodes.looked(parent, name, { id: nodeIdOfAttributes(attributes), inodeId: idAt(row) });
+    if (!this.rows || node.attributes) node.attributes = attributes;
+    if (attributes.kind === 'directory') {
+      node.syncIntervalMs = attributes.isMountPoint ? this.#mountInterval(row) : parent.syncIntervalMs;
+    }
     return node;
   }
 
-  /** The row where the node was last seen, when it is still that inode; undefined where only the main thread can tell. */
+  /** The row where the node was last seen, when it is still that content; undefined where only the main thread can tell. */
   rowOf(node: Node): Uint8Array | undefined {
-    const parent = this.nodes.get(node.parent);
-    if (!this.rows || !parent) return undefined;
-    const bytes = node.id === ROOT_NODE ? this.rows.get(ABOVE_ROOT, '') : this.rows.get(parent.inodeId, node.name);
-    const attributes = bytes && attributesAt(bytes);
-    if (!bytes || !attributes) return undefined;
-    const generation = attributes.kind === 'directory' ? 0 : attributes.generation;
-    if (node.id !== ROOT_NODE && nodeIdOf(attributes.inodeNumber, generation) !== node.id) return undefined;
-    node.attributes = attributes;
-    if (attributes.isMountPoint) node.syncIntervalMs = this.#mountInterval(bytes);
-    else if (node.id === ROOT_NODE) node.syncIntervalMs = undefined;
-    return bytes;
+    const row = node.parent ? this.childRow(node.parent.inodeId, node.name) : this.childRow(ABOVE_ROOT, '' as Name);
+    const attributes = row && attributesAt(row);
+    if (!attributes || (node.parent && nodeIdOfAttributes(attributes) !== node.id)) return undefined;
+    if (attributes.isMountPoint) node.syncIntervalMs = this.#mountInterval(row);
+    else if (!node.parent) node.syncIntervalMs = undefined;
+    return row;
+  }
+
+  /** What the row says now, or what was last said of a content that has been replaced or removed while it was open. */
+  attributesOf(node: Node): HotAttributes | undefined {
+    const row = this.rowOf(node);
+    const attributes = row && attributesAt(row);
+    if (attributes && node.attributes) node.attributes = attributes;
+    return attributes ?? node.attributes;
   }
 
   /** True when the rows of a directory say all there is, now. */
   isComplete(directory: Node, now: number): boolean {
-    if (!this.rows || !this.rowOf(directory)) return false;
-    const { syncIntervalMs, attributes } = directory;
-    if (attributes.isClosing) return false;
-    if (syncIntervalMs === undefined) return true;
-    if (attributes.listedAt === undefined || syncIntervalMs === 0) return false;
-    return syncIntervalMs < 0 || now - attributes.listedAt <= syncIntervalMs;
+    if (directory.completeAt === this.#commits) return true;
+    const row = this.rowOf(directory);
+    const attributes = row && attributesAt(row);
+    if (!attributes || attributes.isClosing) return false;
+    const { syncIntervalMs } = directory;
+    const isForGood = syncIntervalMs === undefined || (syncIntervalMs < 0 && attributes.listedAt !== undefined);
+    if (isForGood) directory.completeAt = this.#commits;
+    return isForGood || (attributes.listedAt !== undefined && now - attributes.listedAt < syncIntervalMs);
   }
 
   isSettled(attributes: HotAttributes, now: number): boolean {
@@ -239,6 +255,5 @@ export const u64 = (request: Request, at: number): number =>
 export const FIRST_ARGUMENT = IN_HEADER;
 
 export function must<Value>(value: Value | undefined): Value {
-  if (value === undefined) throw new Refusal(errno.EIO);
-  return value;
+  return value ?? refuse(errno.EIO);
 }

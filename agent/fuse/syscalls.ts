@@ -57,15 +57,17 @@ export function eventFd(): number {
   return check(c.eventfd(0, EFD_CLOEXEC_NONBLOCK) as number, 'eventfd');
 }
 
-/** Sleeps until one of two descriptors has something to read. */
-export function twoReadable(first: number, second: number): () => void {
+/** Sleeps until one of two descriptors has something to read, or the time is over (-1: never). */
+export function twoReadable(first: number, second: number): (timeoutMs: number) => 'first' | 'second' | 'neither' {
   const fds = Buffer.alloc(16);
   fds.writeInt32LE(first, 0);
   fds.writeInt16LE(POLLIN, 4);
   fds.writeInt32LE(second, 8);
   fds.writeInt16LE(POLLIN, 12);
-  return () => {
-    c.poll(fds, 2, -1);
+  return (timeoutMs) => {
+    const count = c.poll(fds, 2, timeoutMs) as number;
+    if (count <= 0) return 'neither';
+    return fds.readInt16LE(14) === 0 ? 'first' : 'second';
   };
 }
 

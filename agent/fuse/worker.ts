@@ -1,5 +1,7 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { openRows } from '../embedded/lmdb-rows.ts';
+import { Counters } from './counters.ts';
 import { Directories } from './directories.ts';
 import { Files } from './files.ts';
 import * as metadata from './metadata.ts';
@@ -12,20 +14,26 @@ export interface WorkerData {
   readonly session: SessionOptions;
   readonly rowsFile: string | undefined;
   readonly wakeFd: number;
+  /** The memory of `Counters`. */
+  readonly counters: SharedArrayBuffer;
   readonly mounts: Readonly<Record<string, number>>;
 }
 
 const REQUEST_BYTES_MAX = REQUEST_DATA_MAX + 8192;
+/** So long the worker keeps its snapshot of the rows when nothing is asked. */
+const LINGER_MS = 1000;
 const RENAME_NAMES = 48;
 const RENAME2_NAMES = 56;
 
-/** The thread that speaks with the kernel: it sleeps until there is a request, or an answer of the main thread. */
-function main(data: WorkerData): void {
+/** The thread that speaks with the kernel: it sleeps until there is a request, or a message of the main thread. */
+async function main(data: WorkerData): Promise<void> {
   const port = parentPort;
   if (!port) throw new Error('invariant: the FUSE worker runs as a worker thread');
   const { fd } = data.session;
+  const counters = new Counters(data.counters);
   const rows = data.rowsFile === undefined ? undefined : openRows(data.rowsFile);
   const session: Session = new Session(data.session, rows, {
+    counters,
     post: (message) => port.postMessage(message),
     onGone: (node) => files.drop(node),
   });
@@ -33,26 +41,50 @@ function main(data: WorkerData): void {
   const directories = new Directories(session);
   session.syncIntervals = data.mounts;
   const handle = handlers(session, files, directories);
-
   const buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES_MAX);
-  const wake = Buffer.alloc(8);
-  const sleep = twoReadable(fd, data.wakeFd);
-  for (;;) {
-    readNow(data.wakeFd, wake);
-    for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
-      if (message.message === 'stop') return;
-      receive(session, files, message.message as ToWorker);
+  const sleep = sleeper(data, counters);
+
+  for (let messages = -1; ;) {
+    if (messages !== counters.messages) {
+      messages = counters.messages;
+      for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
+        if (message.message === 'stop') return rows?.close();
+        receive(session, files, message.message as ToWorker);
+      }
     }
     let length: number;
     try {
       length = readNow(fd, buffer);
     } catch {
-      break; // unmounted
+      return rows?.close(); // unmounted
     }
-    if (length === 0) sleep();
-    else handle(parse(buffer, length));
+    if (length > 0) {
+      session.refresh();
+      handle(parse(buffer, length));
+    } else if (!sleep(messages)) {
+      // Nothing for a while: the rows are let go of, so that LMDB can reuse what their snapshot holds, and timers have a turn.
+      rows?.refresh();
+      await nextTurn();
+    }
   }
-  rows?.close();
+}
+
+/**
+ * Sleeps until there is something to do; false when there was nothing for `LINGER_MS`, after which it sleeps without end. The
+ * main thread is told of the sleep first, so that its messages come with a wake-up call.
+ */
+function sleeper({ session: { fd }, wakeFd }: WorkerData, counters: Counters): (messages: number) => boolean {
+  const poll = twoReadable(fd, wakeFd);
+  const wake = Buffer.alloc(8);
+  let isIdle = false;
+  return (messages) => {
+    counters.isAsleep = true;
+    const readable = counters.messages === messages ? poll(isIdle ? -1 : LINGER_MS) : 'neither';
+    counters.isAsleep = false;
+    if (readable === 'second') readNow(wakeFd, wake);
+    isIdle = readable === 'neither' && counters.messages === messages;
+    return !isIdle;
+  };
 }
 
 function receive(session: Session, files: Files, message: ToWorker): void {
@@ -60,9 +92,10 @@ function receive(session: Session, files: Files, message: ToWorker): void {
   else if ('errno' in message) session.refused(message.id, message.errno);
   else if ('mounts' in message) session.syncIntervals = message.mounts;
   else if ('placed' in message) {
-    const { node: id, parent, name } = message.placed;
-    const node = session.nodes.get(id);
-    if (node && session.nodes.get(parent)) Object.assign(node, { parent, name });
+    const { name } = message.placed;
+    const node = session.nodes.get(message.placed.node);
+    const parent = session.nodes.get(message.placed.parent);
+    if (node && parent) Object.assign(node, { parent, name });
   } else {
     const node = session.nodes.get(message.evicted.node);
     if (node) files.drop(node);
@@ -149,4 +182,4 @@ function init(session: Session, request: Request): void {
   session.send(request.unique, 64);
 }
 
-main(workerData as WorkerData);
+await main(workerData as WorkerData);

@@ -7,8 +7,11 @@ import { decodeRow } from '#shared/model/row-codec.ts';
 const rows = openRows(process.argv[2] ?? '');
 
 function versionOf(name: string): number | undefined {
+  rows.refresh();
   const bytes = rows.get(ROOT, name);
-  return bytes && decodeRow(bytes).version;
+  const version = bytes && decodeRow(bytes).version;
+  rows.refresh();
+  return version;
 }
 
 /** As the thread that serves FUSE: in a system call between requests, and never in its event loop. */

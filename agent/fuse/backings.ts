@@ -1,0 +1,78 @@
+import type { Node } from './nodes.ts';
+import { Ioctl } from './protocol.ts';
+import type { Session } from './session.ts';
+import { ioctl } from './syscalls.ts';
+
+const KEPT_MAX = 4096;
+
+interface Backing {
+  /** The kernel's number for it. */
+  readonly id: number;
+  opens: number;
+}
+
+/** Files of the cache that the kernel reads by itself, without asking us: passthrough. It keeps them for the next open. */
+export class Backings {
+  readonly #session: Session;
+  /** The least recently opened first. */
+  readonly #byNode = new Map<Node, Backing>();
+  #isRefused: boolean;
+
+  constructor(session: Session) {
+    this.#session = session;
+    this.#isRefused = !session.options.wantsPassthrough;
+  }
+
+  isOpen(node: Node): boolean {
+    return (this.#byNode.get(node)?.opens ?? 0) > 0;
+  }
+
+  /** Counts one open more of a backing that the kernel has. */
+  take(node: Node): number | undefined {
+    const backing = this.#byNode.get(node);
+    if (!backing) return undefined;
+    this.#byNode.delete(node);
+    this.#byNode.set(node, backing);
+    backing.opens++;
+    return backing.id;
+  }
+
+  /** Gives the kernel a file, which may be closed here afterwards, and counts its first open. */
+  make(node: Node, fd: number): number | undefined {
+    if (this.#isRefused) return undefined;
+    const argument = Buffer.alloc(16);
+    argument.writeInt32LE(fd, 0);
+    try {
+      const id = ioctl(this.#session.options.fd, Ioctl.BACKING_OPEN, argument);
+      this.#byNode.set(node, { id, opens: 1 });
+      return id;
+    } catch (error) {
+      this.#isRefused = true;
+      this.#session.post({ log: `the kernel takes no backing files (${String(error)}); reads go through the agent` });
+      return undefined;
+    }
+  }
+
+  release(node: Node): void {
+    const backing = this.#byNode.get(node);
+    if (backing) backing.opens--;
+    for (const kept of this.#byNode.keys()) {
+      if (this.#byNode.size <= KEPT_MAX) return;
+      this.drop(kept);
+    }
+  }
+
+  /** One that is open stays: another open must get the same one. */
+  drop(node: Node): void {
+    const backing = this.#byNode.get(node);
+    if (!backing || backing.opens > 0) return;
+    this.#byNode.delete(node);
+    const argument = Buffer.alloc(4);
+    argument.writeUInt32LE(backing.id);
+    try {
+      ioctl(this.#session.options.fd, Ioctl.BACKING_CLOSE, argument);
+    } catch {
+      // Unmounted: the kernel has dropped it already.
+    }
+  }
+}

@@ -1,0 +1,40 @@
+const COMMITS = 0;
+const MESSAGES = 1;
+const ASLEEP = 2;
+const WORDS = 3;
+
+/** What the two threads of a mount tell each other without a system call: three numbers in memory that they share. */
+export class Counters {
+  readonly memory: SharedArrayBuffer;
+  readonly #words: Int32Array;
+
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(WORDS * Int32Array.BYTES_PER_ELEMENT)) {
+    this.memory = memory;
+    this.#words = new Int32Array(memory);
+  }
+
+  /** Another commit has been made, and is about to be answered: who read rows before has to look again. */
+  committed(): void {
+    Atomics.add(this.#words, COMMITS, 1);
+  }
+
+  /** Two equal answers mean that no row has changed in between. */
+  get commits(): number {
+    return Atomics.load(this.#words, COMMITS);
+  }
+
+  /** A message has been posted to the worker. True: it sleeps, and has to be woken. */
+  posted(): boolean {
+    Atomics.add(this.#words, MESSAGES, 1);
+    return Atomics.load(this.#words, ASLEEP) === 1;
+  }
+
+  get messages(): number {
+    return Atomics.load(this.#words, MESSAGES);
+  }
+
+  /** The worker says so before it looks for messages a last time, so that none comes between that look and its sleep. */
+  set isAsleep(asleep: boolean) {
+    Atomics.store(this.#words, ASLEEP, asleep ? 1 : 0);
+  }
+}
