@@ -7,7 +7,8 @@ import { commit, type Context, homeOf, mountedAt, nanosOf, type Place, retried, 
 import { newInode, putNew } from './create.ts';
 import { askStore } from './lookup.ts';
 import type { Actor, Found } from './namespace.ts';
-import { child, placeOf, resolveOne, resolveTarget } from './resolve.ts';
+import { placeOf } from './places.ts';
+import { child, resolveOne, resolveTarget } from './resolve.ts';
 
 export interface WriteInput {
   readonly body: AsyncIterable<Uint8Array>;
@@ -62,7 +63,7 @@ async function begin(
       throw new LeatError('readOnly', `${toText(path)}: no store is mounted here to keep its bytes; ${next}`);
     }
     const keys = [origin, homeOf(context, origin, place.path)];
-    if (keys.some((key) => context.intents.isPending(key))) {
+    if (keys.some((key) => context.intents.keys.isPending(key))) {
       // What has to be waited for may change the way here.
       await context.intents.settled(keys);
       continue;

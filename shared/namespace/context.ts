@@ -87,9 +87,13 @@ export function homeOf(context: Context, { mount }: Origin, path: Path): Origin 
   return { mount, key: path.slice(root === ROOT_PATH ? 1 : root.length + 1) as StoreKey };
 }
 
-/** The key by which the store is to be told of a change: nothing at a key that is being left is told there any more. */
+/**
+ * The key by which the store is to be told of a change. A move that is owed brings what is at the old key, and leaves nothing
+ * there; by then that key may be another file's.
+ */
 export function keyToTell(context: Context, origin: Origin, path: Path): Origin {
-  return context.intents.isPending(origin) ? homeOf(context, origin, path) : origin;
+  const home = homeOf(context, origin, path);
+  return context.intents.keys.isArriving(home) ? home : origin;
 }
 
 export function mountedAt(context: Context, id: MountId): MountedStore {

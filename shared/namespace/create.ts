@@ -7,7 +7,8 @@ import { commit, type Context, inodeAt, keyToTell, nanosOf, type Place, retried 
 import { type Intent, rowOf, storedAttributes } from './intent.ts';
 import type { Promised } from './intents.ts';
 import type { Actor } from './namespace.ts';
-import { child, demandDirectory, placeOf, resolveOne, resolveTarget } from './resolve.ts';
+import { placeOf } from './places.ts';
+import { child, demandDirectory, resolveOne, resolveTarget } from './resolve.ts';
 
 const MODE_BITS = 0o7777;
 const SYMLINK_MODE = 0o777;

@@ -28,13 +28,16 @@ export async function carryOutMove(context: Context, store: UnderStore, move: Mo
     return;
   }
   if (row.origin?.key === move.key) await bring(context, store, move);
+  context.intents.keys.leave(move);
   if (!store.supports.move) await removeAt(context, store, move, move.key);
 }
 
 async function bring(context: Context, store: UnderStore, move: Move): Promise<void> {
   try {
-    if (store.supports.move) await store.move(move.key, move.to);
-    else if (move.kind === 'directory') await copyBelow(context, store, move);
+    if (store.supports.move) {
+      context.intents.keys.leave(move);
+      await store.move(move.key, move.to);
+    } else if (move.kind === 'directory') await copyBelow(context, store, move);
     else return await settle(context, move, await copyOf(store, move.key, move.to));
     await settle(context, move, move.kind === 'directory' ? undefined : await movedEntry(store, move.to));
   } catch (error) {

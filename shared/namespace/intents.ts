@@ -4,9 +4,9 @@ import type { MountId, Origin, RecordRow, StoreKey } from '../model/inode.ts';
 import { type Name, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import type { Context, NamespaceDeps } from './context.ts';
-import { type Intent, keysOf } from './intent.ts';
+import type { Intent } from './intent.ts';
+import { IntentKeys } from './intent-keys.ts';
 import { type Failed, IntentLane } from './intent-lane.ts';
-import { KeyIndex } from './key-index.ts';
 
 /** An intent on its way into a commit. */
 export interface Promised {
@@ -35,19 +35,13 @@ const PAGE = 1000;
 const SETTLE_MS_MAX = 60_000;
 const SETTLE_POLL_MS = 50;
 
-/** Everything owed to the stores: a lane for each mount, and what readers of the stores must know of it. */
+/** Everything owed to the stores: a lane for each mount. */
 export class Intents {
   readonly failed: Failed[] = [];
+  /** What readers of the stores must know of it. */
+  readonly keys = new IntentKeys();
   readonly #deps: NamespaceDeps;
   readonly #lanes = new Map<MountId, IntentLane>();
-  /** Owed, or being uploaded. */
-  readonly #pending = new KeyIndex();
-  /** Those, and what was done while a listing ran that may have seen the store as it was before. */
-  readonly #unsettled = new KeyIndex();
-  /** Of these the removals and moves, which change what lies below their keys too. */
-  readonly #displaced = new KeyIndex();
-  /** Of the owed ones those that do. */
-  readonly #displacing = new KeyIndex();
   #context: Context | undefined;
   /** Those that a promise under way may have to follow; so many came before the first of them. */
   #displacements: Displacement[] = [];
@@ -55,7 +49,6 @@ export class Intents {
   readonly #debtors = new Set<Debtor>();
   #isStopped = false;
   readonly #turns = new Map<MountId, Promise<void>>();
-  #nextDone = Promise.withResolvers<void>();
 
   constructor(deps: NamespaceDeps) {
     this.#deps = deps;
@@ -69,7 +62,7 @@ export class Intents {
       for (const { name, row } of rows) {
         if (row.kind !== 'record') continue;
         const intent = JSON.parse(row.body) as Intent;
-        this.#accept(name, intent, this.#noteIntent(intent));
+        this.#accept(name, intent, this.keys.noteIntent(intent));
       }
       if (rows.length < PAGE) return;
       after = rows.at(-1)?.name;
@@ -129,30 +122,10 @@ export class Intents {
     return this.#lanes.get(mount)?.pending ?? 0;
   }
 
-  /** What the store says about this key, or about something below it, is not the truth yet. */
-  isUnsettled(origin: Origin): boolean {
-    return this.#unsettled.hasAtOrBelow(origin);
-  }
-
-  /** What lies here is on its way elsewhere, or gone: what the store lists here belongs to nobody. */
-  isDisplaced(origin: Origin): boolean {
-    return this.#displaced.hasAtOrAbove(origin);
-  }
-
-  /** As `isDisplaced`, but false again as soon as it is done. */
-  isBeingDisplaced(origin: Origin): boolean {
-    return this.#displacing.hasAtOrAbove(origin);
-  }
-
-  /** True while something is owed at, above or below the key. */
-  isPending(origin: Origin): boolean {
-    return this.#pending.hasRelated(origin);
-  }
-
   /** Resolves when nothing more is owed at, above or below the keys; true if that took waiting. Throws `busy` in the end. */
   async settled(origins: readonly Origin[]): Promise<boolean> {
     const until = this.#deps.clock() + SETTLE_MS_MAX;
-    const isOwed = () => origins.find((origin) => this.#pending.hasRelated(origin));
+    const isOwed = () => origins.find((origin) => this.keys.isPending(origin));
     let hasWaited = false;
     for (let owed = isOwed(); owed; owed = isOwed()) {
       if (this.#deps.clock() > until) {
@@ -160,7 +133,7 @@ export class Intents {
         throw new LeatError('busy', `${what}; see \`leat info\`, and try again when the store answers`);
       }
       hasWaited = true;
-      await Promise.race([this.#nextDone.promise, this.#deps.sleep(SETTLE_POLL_MS)]);
+      await Promise.race([this.keys.nextDone, this.#deps.sleep(SETTLE_POLL_MS)]);
     }
     return hasWaited;
   }
@@ -168,7 +141,7 @@ export class Intents {
   /** Keeps intents away from a key that is being written. Nothing may be pending there. */
   hold(origin: Origin): () => void {
     const lane = this.#laneOf(origin.mount);
-    const settle = this.#note([origin], false);
+    const settle = this.keys.note([origin], false);
     const release = lane.hold(origin);
     return () => {
       release();
@@ -181,7 +154,7 @@ export class Intents {
     // By mount, then in order: a lane reads its own, page by page.
     const name = `${intent.mount}.${this.#deps.newToken()}` as Name;
     const key = { directory: INTENTS, name };
-    const settle = this.#noteIntent(intent);
+    const settle = this.keys.noteIntent(intent);
     unaccepted.add(settle);
     return {
       change: { act: 'put', key, when: 'absent', row: recordOf(intent) },
@@ -190,7 +163,7 @@ export class Intents {
         const passed = this.#displacements.slice(Math.max(0, since - this.#displacementsPast));
         const followed = passed.reduce<Intent | undefined>((now, each) => now && follow(now, each), intent);
         if (followed === intent) return this.#accept(name, intent, settle);
-        if (followed) this.#accept(name, followed, this.#noteIntent(followed));
+        if (followed) this.#accept(name, followed, this.keys.noteIntent(followed));
         settle();
         const change = followed ? ({ act: 'put', row: recordOf(followed) } as const) : ({ act: 'remove' } as const);
         await this.#deps.metastore.commit([{ ...change, key, when: 'any' }]);
@@ -204,35 +177,11 @@ export class Intents {
     this.#laneOf(intent.mount).accept(name, intent, settle);
   }
 
-  #noteIntent(intent: Intent): () => void {
-    const keys = keysOf(intent).map((key) => ({ mount: intent.mount, key }));
-    return this.#note(keys, intent.act === 'remove' || intent.act === 'removeTree' || intent.act === 'move');
-  }
-
   #forgetDisplacements(): void {
     const [oldest] = this.#debtors;
     const needless = oldest ? oldest.since - this.#displacementsPast : this.#displacements.length;
     this.#displacements.splice(0, needless);
     this.#displacementsPast += needless;
-  }
-
-  /** Returns what is to be called when it is done. */
-  #note(keys: readonly Origin[], isDisplacing: boolean): () => void {
-    const owed = [this.#pending, ...(isDisplacing ? [this.#displacing] : [])];
-    const seen = [this.#unsettled, ...(isDisplacing ? [this.#displaced] : [])];
-    for (const key of keys) for (const index of [...owed, ...seen]) index.add(key);
-    return () => {
-      for (const key of keys) for (const index of owed) index.delete(key);
-      this.#nextDone.resolve();
-      this.#nextDone = Promise.withResolvers<void>();
-      const forget = () => {
-        for (const key of keys) for (const index of seen) index.delete(key);
-      };
-      // A page that the store gave before this was done may be looked at after: the listing must still know.
-      const running = [...(this.#context?.listings.values() ?? [])].map(({ done }) => done);
-      if (running.length === 0) forget();
-      else void Promise.allSettled(running).then(forget);
-    };
   }
 
   #laneOf(mount: MountId): IntentLane {

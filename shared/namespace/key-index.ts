@@ -37,11 +37,11 @@ export class KeyIndex {
 }
 
 /** The mount is the first name of the spelling, so that its root lies above all of its keys and no other mount's. */
-function spell({ mount, key }: { readonly mount: MountId; readonly key: string }): string {
+export function spell({ mount, key }: { readonly mount: MountId; readonly key: string }): string {
   return key === '' ? mount : `${mount}/${key}`;
 }
 
-function ancestors(spelling: string): string[] {
+export function ancestors(spelling: string): string[] {
   const found: string[] = [];
   for (let at = spelling.lastIndexOf('/'); at > 0; at = spelling.lastIndexOf('/', at - 1))
     found.push(spelling.slice(0, at));

@@ -9,7 +9,8 @@ import { demandDirectory, resolveOne } from './resolve.ts';
 
 const LIST_MAX = 10_000;
 const SYNC_PAGE = 1000;
-const MOVED_RETRIES_MAX = 5;
+const MOVED_RETRIES_MAX = 10;
+const RETRY_MS = 2;
 
 export interface ListPage {
   readonly after?: Name;
@@ -64,7 +65,8 @@ async function listWhole(context: Context, directory: Place, { isKnown, isAfresh
       if (!isFault(error, 'changed') || i === MOVED_RETRIES_MAX) throw error;
       // Made anew where something has yet to be removed: the rows are the truth until then.
       const { origin, inode } = place;
-      if (origin && inode.listedAt !== undefined && context.intents.isDisplaced(origin)) return 0;
+      if (origin && inode.listedAt !== undefined && context.intents.keys.isBeingDisplaced(origin)) return 0;
+      await context.sleep(context.random() * RETRY_MS * 2 ** i);
       place = await resolveOne(context, SELF, directory.path);
       demandDirectory(place);
     }

@@ -1,22 +1,12 @@
 import { LeatError, toLeatError } from '../model/faults.ts';
 import { type Name, toText } from '../model/names.ts';
-import {
-  type Context,
-  homeOf,
-  inodeAt,
-  keyIn,
-  mountedAt,
-  type Place,
-  putRow,
-  type RunningListing,
-  retried,
-} from './context.ts';
+import { type Context, inodeAt, keyIn, type Place, putRow, type RunningListing, retried } from './context.ts';
 import { opened } from './closing.ts';
 import type { NamedRow } from './key-order.ts';
 import { type Finding, Merge } from './merge.ts';
 import { found } from './moves.ts';
 import { RowBatch } from './row-batch.ts';
-import { isUnsettled, rowChanges, type StoreDirectory, toTrash } from './store-rows.ts';
+import { isDisturbed, isUnsettled, observed, rowChanges, type StoreDirectory, toTrash } from './store-rows.ts';
 
 const ROWS_PAGE = 1000;
 const PAUSE_MS = 2000;
@@ -28,9 +18,8 @@ export function beginListing(context: Context, place: Place): RunningListing {
   const running = context.listings.get(id);
   if (running) return running;
   if (!place.origin) throw new LeatError('invalid', `${toText(place.path)}: has no store behind it to list`);
-  const directory = { place, mounted: mountedAt(context, place.origin.mount), origin: place.origin };
   const first = Promise.withResolvers<boolean>();
-  const done = syncDirectory(context, directory, first.resolve).finally(() => context.listings.delete(id));
+  const done = syncPlace(context, place, first.resolve).finally(() => context.listings.delete(id));
   done.catch((error: unknown) => first.reject(error));
   first.promise.catch(() => undefined); // who awaits it sees it; nobody may
   const listing = { mount: place.origin.mount, firstPage: first.promise, done };
@@ -57,6 +46,16 @@ export function listBehind(context: Context, place: Place): void {
   });
 }
 
+async function syncPlace(context: Context, place: Place, onFirstPage: (isWhole: boolean) => void): Promise<number> {
+  const directory = await observed(context, place);
+  if (!directory) throw disturbed(place);
+  try {
+    return await syncDirectory(context, directory, onFirstPage);
+  } finally {
+    directory.observation.end();
+  }
+}
+
 /** A page of each side at a time; the rows that differ are rewritten, and at the end the directory is marked as listed. */
 async function syncDirectory(
   context: Context,
@@ -67,13 +66,12 @@ async function syncDirectory(
   const startedAt = context.clock();
   const batch = new RowBatch(context.metastore);
   const merge = new Merge(rowsOf(context, place));
-  const isElsewhere = homeOf(context, origin, place.path).key !== origin.key;
   let cursor: string | undefined;
   for (let page = 0; page === 0 || cursor !== undefined; page++) {
-    demandUndisturbed(context, directory, isElsewhere);
+    demandUndisturbed(context, directory);
     const listed = await mounted.store.list(origin.key, cursor);
     ({ cursor } = listed);
-    demandUndisturbed(context, directory, isElsewhere);
+    demandUndisturbed(context, directory);
     if (listed.unnameable > 0) {
       const what = `${listed.unnameable} keys have no name that a file could have, and are left out`;
       context.log(`${toText(place.path)} (${mounted.store.uri}): ${what}`);
@@ -84,21 +82,16 @@ async function syncDirectory(
     }
     await batch.flush();
     await demandStillThere(context, place);
-    demandUndisturbed(context, directory, isElsewhere);
+    demandUndisturbed(context, directory);
     if (cursor === undefined) await markListed(context, place, startedAt);
     if (page === 0) onFirstPage(cursor === undefined);
   }
   return batch.changed;
 }
 
-/**
- * What lies at the key is being moved away, or removed, or has been: the pages tell nothing about this directory any more. A
- * directory whose own move is still owed is read at the old key; that one is disturbed when the move is done.
- */
-function demandUndisturbed({ intents, mounted }: Context, directory: StoreDirectory, isElsewhere: boolean): void {
-  const { origin, place } = directory;
-  const isDisturbed = isElsewhere ? !intents.isBeingDisplaced(origin) : intents.isDisplaced(origin);
-  if (isDisturbed || !mounted.has(origin.mount)) throw disturbed(place);
+function demandUndisturbed(context: Context, directory: StoreDirectory): void {
+  const isMounted = context.mounted.has(directory.origin.mount);
+  if (!isMounted || isDisturbed(context, directory)) throw disturbed(directory.place);
 }
 
 function disturbed({ path }: Place): LeatError {

@@ -4,7 +4,7 @@ import type { Name } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
 import { childKey, type Context, inodeAt, keyIn, mountedAt, type Place, retried } from './context.ts';
 import { beginListing, listBehind } from './listing.ts';
-import { isUnsettled, rowChanges, type StoreDirectory } from './store-rows.ts';
+import { isDisturbed, isUnsettled, observed, rowChanges, type StoreDirectory } from './store-rows.ts';
 
 /** True when a row (or its absence) cannot answer a lookup by itself. A listing that is due begins behind the lookup. */
 export function isDueForLookup(context: Context, directory: Place, inode: Inode | undefined): boolean {
@@ -38,23 +38,42 @@ export async function findInStore(context: Context, directory: Place, name: Name
 /** Brings one row in step with its store. While the store does not answer, what is known stays. */
 export async function askStore(context: Context, place: Place, name: Name): Promise<Inode | undefined> {
   if (!place.origin) return undefined;
-  const directory = { place, mounted: mountedAt(context, place.origin.mount), origin: place.origin };
   const { inode } = await retried(context, place.path, async () => {
-    const before = await inodeAt(context, keyIn(place, name));
-    if (before?.mount !== undefined || isUnsettled(context, directory, name, before)) return { inode: before };
+    const directory = await observed(context, place);
+    // The path leads elsewhere by now: what the store has at the old one is nobody's.
+    if (!directory) return { inode: await inodeAt(context, keyIn(place, name)) };
     try {
-      const entry = await entryOf(directory, name, before);
-      if (isUnsettled(context, directory, name, before)) return undefined;
-      const changes = rowChanges(context, directory, { name, before, entry });
-      if (changes.length === 0) return { inode: before };
-      const { committed } = await context.metastore.commit(changes);
-      return committed ? { inode: await inodeAt(context, keyIn(place, name)) } : undefined;
-    } catch (error) {
-      if (before && isFault(error, 'unavailable')) return { inode: before };
-      throw error;
+      return await compare(context, directory, name);
+    } finally {
+      directory.observation.end();
     }
   });
   return inode;
+}
+
+/** Undefined: what the store said may be of the past already. */
+async function compare(
+  context: Context,
+  directory: StoreDirectory,
+  name: Name,
+): Promise<{ readonly inode: Inode | undefined } | undefined> {
+  const key = keyIn(directory.place, name);
+  const before = await inodeAt(context, key);
+  if (before?.mount !== undefined || isUnsettled(context, directory, name, before)) return { inode: before };
+  // The rows are the truth meanwhile, where they are all there is.
+  const isListed = directory.place.inode.listedAt !== undefined;
+  if (isDisturbed(context, directory)) return before || isListed ? { inode: before } : undefined;
+  try {
+    const entry = await entryOf(directory, name, before);
+    if (isDisturbed(context, directory) || isUnsettled(context, directory, name, before)) return undefined;
+    const changes = rowChanges(context, directory, { name, before, entry });
+    if (changes.length === 0) return { inode: before };
+    const { committed } = await context.metastore.commit(changes);
+    return committed ? { inode: await inodeAt(context, key) } : undefined;
+  } catch (error) {
+    if (before && isFault(error, 'unavailable')) return { inode: before };
+    throw error;
+  }
 }
 
 async function entryOf(

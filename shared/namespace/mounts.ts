@@ -128,7 +128,7 @@ export async function unmount(context: Context, actor: Actor, path: Path): Promi
 /** What is owed would be lost with the mount: it gets a while to be done. */
 async function drain(context: Context, { id, path }: Mount): Promise<void> {
   const until = context.clock() + DRAIN_MS_MAX;
-  while (context.intents.isPending({ mount: id, key: '' as StoreKey })) {
+  while (context.intents.keys.isPending({ mount: id, key: '' as StoreKey })) {
     if (context.clock() > until) {
       const what = `its store is still owed ${context.intents.owes(id)} changes`;
       throw new LeatError('busy', `${toText(path)}: ${what}; see \`leat info\`, and try again when there are none`);

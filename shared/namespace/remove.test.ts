@@ -167,12 +167,11 @@ describe('a directory that is being removed', () => {
   it('takes no entry: who has written one waits for the outcome, and takes it back when the directory goes', async () => {
     const { namespace, mark, metastore, key, id } = await openMarked();
     await mark(Date.now() + LEASE_MS);
-    const creating = namespace.create(root, path('/d/f'), { mode });
-    const looking = namespace.stat(root, path('/d/f'));
+    const creating = refused('notFound', namespace.create(root, path('/d/f'), { mode }));
+    const looking = refused('notFound', namespace.stat(root, path('/d/f')));
     await expect.poll(() => metastore.list(id, { limit: 10 })).toHaveLength(1);
     await metastore.commit([{ act: 'remove', key, when: 'any' }]);
-    await refused('notFound', creating);
-    await refused('notFound', looking);
+    await Promise.all([creating, looking]);
     expect(await metastore.list(id, { limit: 10 })).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { type Path, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import { demandAccess, demandChange, demandSticky, SEARCH, WRITE } from './access.ts';
 import { closedEmpty } from './closing.ts';
-import { commit, type Context, homeOf, mountsWithin, type Place, retried } from './context.ts';
+import { commit, type Context, keyToTell, mountsWithin, type Place, retried } from './context.ts';
 import type { Intent } from './intent.ts';
 import type { MakePromise } from './intents.ts';
 import { load } from './list.ts';
@@ -87,24 +87,21 @@ interface Detachment {
 }
 
 async function detach(context: Context, actor: Actor, { place, promise, trash }: Detachment): Promise<boolean> {
-  const promised = removalsOf(context, place, trash !== undefined).map(promise);
+  const owed = removalOf(context, place, trash !== undefined);
+  const promised = owed && promise(owed);
   const { committed } = await commit(context, actor, [
     { act: 'remove', key: place.key, when: { version: place.inode.version } },
     ...(trash ? [trash] : []),
-    ...promised.map(({ change }) => change),
+    ...(promised ? [promised.change] : []),
   ]);
-  if (committed) await Promise.all(promised.map(({ accept }) => accept()));
+  if (committed) await promised?.accept();
   return committed;
 }
 
-/** What is being moved may be at either key when its turn comes, so both are owed a removal. */
-export function removalsOf(context: Context, { origin, inode, path }: Place, isTree: boolean): Intent[] {
-  if (!origin) return [];
-  const home = homeOf(context, origin, path);
-  const keys = home.key === origin.key || !context.intents.isPending(origin) ? [origin] : [origin, home];
-  return keys.map(({ mount, key }) =>
-    isTree ? { act: 'removeTree', mount, key } : { act: 'remove', mount, key, kind: inode.kind },
-  );
+export function removalOf(context: Context, { origin, inode, path }: Place, isTree: boolean): Intent | undefined {
+  if (!origin) return undefined;
+  const told = keyToTell(context, origin, path);
+  return isTree ? { act: 'removeTree', ...told } : { act: 'remove', ...told, kind: inode.kind };
 }
 
 async function removeDirectory(context: Context, actor: Actor, { place, promise }: Detachment): Promise<boolean> {

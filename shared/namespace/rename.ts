@@ -20,7 +20,7 @@ import type { MakePromise, Promised } from './intents.ts';
 import { load } from './list.ts';
 import { moving } from './moves.ts';
 import type { Actor, RenameOptions } from './namespace.ts';
-import { demandNoMount, findEntry, removalsOf } from './remove.ts';
+import { demandNoMount, findEntry, removalOf } from './remove.ts';
 import { child, demandDirectory, resolveTarget, type Target } from './resolve.ts';
 
 /** Room in a commit for the row itself, at both keys, and what the store is owed. */
@@ -76,7 +76,7 @@ async function attempt(context: Context, actor: Actor, { from, to, options, prom
   // What has to be waited for comes before the mark: nobody waits while others wait for him.
   if (await hasWaited(context, [place, ...guardedBy(plan)])) return undefined;
   const keys = keysOf(context, place);
-  if (keys.some((each) => context.intents.isPending(each))) return { owed: keys };
+  if (keys.some((each) => context.intents.keys.isPending(each))) return { owed: keys };
   if (replaced?.inode.kind !== 'directory') return carryOver(context, actor, plan);
   // A directory that is replaced is removed, with all the care that takes.
   await load(context, replaced);
@@ -129,7 +129,7 @@ function demandAllowed(context: Context, actor: Actor, { place, target, replaced
 /** One commit: the row leaves one key and is put at the other. */
 async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<{ readonly moved: Inode } | undefined> {
   const { place, source, target, replaced } = plan;
-  if (keysOf(context, place).some((each) => context.intents.isPending(each))) return undefined;
+  if (keysOf(context, place).some((each) => context.intents.keys.isPending(each))) return undefined;
   const key = keyIn(target.directory, target.name);
   const { origin, promised } = debtsOf(context, plan);
   const { origin: _, ...plain } = place.inode;
@@ -165,7 +165,7 @@ function debtsOf(context: Context, { place, target, replaced, promise }: Plan): 
   const row = rowOf(keyIn(target.directory, target.name), place.inode);
   const move = { act: 'move', ...place.origin, to, kind: place.inode.kind, row } as const;
   // A file is replaced by the move itself; a directory, or what lies elsewhere, has to be gone before.
-  const removals = replaced ? removalsOf(context, replaced, false) : [];
-  const needed = removals.filter(({ key }) => replaced?.inode.kind === 'directory' || key !== to);
-  return { origin: place.origin, promised: [...needed, move].map(promise) };
+  const removal = replaced && removalOf(context, replaced, false);
+  const isNeeded = replaced?.inode.kind === 'directory' || removal?.key !== to;
+  return { origin: place.origin, promised: [...(removal && isNeeded ? [removal] : []), move].map(promise) };
 }

@@ -1,12 +1,11 @@
 import { LeatError } from '../model/faults.ts';
-import { ABOVE_ROOT } from '../model/ids.ts';
-import type { Inode } from '../model/inode.ts';
 import { baseName, joinPath, type Name, namesOf, type Path, parentOf, ROOT_PATH, toText } from '../model/names.ts';
 import { demandAccess, SEARCH } from './access.ts';
 import { confirmed } from './closing.ts';
-import { type Context, inodeAt, isYoung, keyIn, originOf, type Place } from './context.ts';
+import { type Context, inodeAt, isYoung, keyIn, type Place } from './context.ts';
 import { findInStore, isDueForLookup } from './lookup.ts';
 import type { Actor } from './namespace.ts';
+import { placeOf, rootPlace } from './places.ts';
 
 const SYMLINKS_MAX = 40;
 
@@ -87,13 +86,6 @@ export function demandDirectory(place: Place): void {
   if (place.inode.kind !== 'directory') throw new LeatError('notDirectory', `${toText(place.path)}: not a directory`);
 }
 
-export async function rootPlace(context: Context): Promise<Place> {
-  const key = { directory: ABOVE_ROOT, name: '' as Name };
-  const inode = await inodeAt(context, key);
-  if (!inode) throw new LeatError('corrupt', '/: the namespace has no root row; start the agent once to make it');
-  return { key, inode, path: ROOT_PATH, ...(inode.origin && { origin: inode.origin }) };
-}
-
 /** One entry of a directory, from its row or, where the directory has not been listed, from its store. */
 export async function child(context: Context, actor: Actor, directory: Place, name: Name): Promise<Place | undefined> {
   demandDirectory(directory);
@@ -102,11 +94,6 @@ export async function child(context: Context, actor: Actor, directory: Place, na
   if (inode && isYoung(context, inode) && !(await confirmed(context, directory))) return undefined;
   if (isDueForLookup(context, directory, inode)) inode = await findInStore(context, directory, name);
   return inode && placeOf(directory, name, inode);
-}
-
-export function placeOf(directory: Place, name: Name, inode: Inode): Place {
-  const origin = originOf(inode, directory, name);
-  return { key: keyIn(directory, name), path: joinPath(directory.path, name), inode, ...(origin && { origin }) };
 }
 
 function last(chain: readonly Place[]): Place {

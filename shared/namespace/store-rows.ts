@@ -4,12 +4,15 @@ import { heldTime, type Inode } from '../model/inode.ts';
 import { joinPath, type Name } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
+import type { Observation } from './intent-keys.ts';
+import { placeNow } from './places.ts';
 import {
   childKey,
   type Context,
   homeOf,
   keyIn,
   LEASE_MS,
+  mountedAt,
   type MountedStore,
   mountsWithin,
   nanosOf,
@@ -26,15 +29,47 @@ export interface StoreDirectory {
   readonly place: Place;
   readonly mounted: MountedStore;
   readonly origin: NonNullable<Place['origin']>;
+  /** Begun before the store was asked. */
+  readonly observation: Observation;
 }
 
 /** True when what the store says about this name cannot be the truth, because of what it is still owed. */
-export function isUnsettled(context: Context, { place, origin }: StoreDirectory, name: Name, row?: Inode): boolean {
-  const { intents } = context;
+export function isUnsettled(context: Context, directory: StoreDirectory, name: Name, row?: Inode): boolean {
+  const { place, origin, observation } = directory;
+  const { keys } = context.intents;
   const now = row?.origin ?? { mount: origin.mount, key: childKey(origin.key, name) };
-  if (intents.isUnsettled(now) || intents.isUnsettled(homeOf(context, origin, joinPath(place.path, name)))) return true;
-  // A new directory at a key whose old contents have yet to go. (One that is on its way itself is read where it still lies.)
-  return homeOf(context, origin, place.path).key === origin.key && intents.isDisplaced(origin);
+  const home = homeOf(context, origin, joinPath(place.path, name));
+  return keys.isUnsettled(now, observation) || keys.isUnsettled(home, observation);
+}
+
+/**
+ * True when the store does not tell about this directory: what lies at its key is being moved away or removed, or has been. A
+ * directory whose own move is still owed is read at its old key until it is about to leave that.
+ */
+export function isDisturbed(context: Context, { place, origin, observation }: StoreDirectory): boolean {
+  const { keys } = context.intents;
+  const home = homeOf(context, origin, place.path);
+  return home.key === origin.key ? keys.isDisplaced(origin, observation) : keys.hasLeftFor(home, observation);
+}
+
+/**
+ * A directory as it can be asked for, begun to be observed. One that is read at an old key may have arrived since it was
+ * looked up; `undefined` when its path leads elsewhere by now.
+ */
+export async function observed(context: Context, looked: Place): Promise<StoreDirectory | undefined> {
+  const observation = context.intents.keys.observe();
+  try {
+    const isElsewhere = looked.origin && homeOf(context, looked.origin, looked.path).key !== looked.origin.key;
+    const place = isElsewhere ? await placeNow(context, looked.path) : looked;
+    if (place?.origin && place.inode.id === looked.inode.id) {
+      return { place, mounted: mountedAt(context, place.origin.mount), origin: place.origin, observation };
+    }
+  } catch (error) {
+    observation.end();
+    throw error;
+  }
+  observation.end();
+  return undefined;
 }
 
 interface Comparison {

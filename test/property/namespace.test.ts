@@ -2,13 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { StoreKey } from '#shared/model/inode.ts';
 import { isFault } from '#shared/model/faults.ts';
-import { toText } from '#shared/model/names.ts';
+import { fromText, toText } from '#shared/model/names.ts';
 import { entriesOf } from '#shared/namespace/store-tree.ts';
 import type { UnderStore } from '#shared/ports/under-store.ts';
 import { openers } from '../support/metastores.ts';
 import { bytes, mountOf, openNamespace, type Opened, path, ROOT_USER as root, textOf } from '../support/namespace.ts';
 import { TreeModel } from '../support/tree-model.ts';
-import { watchedStore } from '../support/watched-store.ts';
+import { type WatchedStore, watchedStore } from '../support/watched-store.ts';
 
 const mode = 0o755;
 
@@ -147,7 +147,7 @@ class Subject {
 function expected(model: TreeModel): Record<string, string | number> {
   const sized = ([key, text]: [string, string]) => [
     key,
-    key.endsWith('/') || text.startsWith('->') ? text : text.length,
+    key.endsWith('/') || text.startsWith('->') ? text : Buffer.byteLength(text),
   ];
   return Object.fromEntries(Object.entries(model.entries()).map(sized as never)) as Record<string, string | number>;
 }
@@ -160,6 +160,20 @@ async function contents(store: UnderStore, directory = ''): Promise<Record<strin
     else found[shown] = kind === 'symlink' ? `-> ${target}` : await textOf(store, key);
   }
   return found;
+}
+
+/** Files that were in the store before it was mounted, and their directories. */
+async function fill(store: WatchedStore, model: TreeModel, files: readonly string[]): Promise<void> {
+  for (const each of files) {
+    await verdict(() => {
+      model.mkdirAll(each.slice(0, each.lastIndexOf('/')));
+      model.write(each, each);
+    });
+  }
+  for (const [key, text] of Object.entries(model.entries())) {
+    if (key.endsWith('/')) await store.makeDirectory(fromText(key.slice(0, -1)) as StoreKey);
+    else await store.put({ [fromText(key)]: text });
+  }
 }
 
 describe('a namespace agrees with a tree in memory', () => {
@@ -189,16 +203,18 @@ describe('a namespace agrees with a tree in memory', () => {
     await fc.assert(
       fc.asyncProperty(
         sequence([...treeActs, ...storeActs]),
+        fc.array(at, { maxLength: 8 }),
         fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 4 }),
-        async (acts, failures) => {
+        async (acts, files, failures) => {
           const store = watchedStore();
+          const model = new TreeModel();
+          await fill(store, model, files);
           const { metastore } = await open[engine]();
           const opened = await openNamespace({ metastore, storeOf: () => store, speed: 200 });
           await opened.namespace.mount(root, mountOf('/m'));
           let calls = 0;
           store.meets = (call) =>
             /^(copy|remove|make|set)/.test(call) && failures.includes(calls++) ? 'unavailable' : undefined;
-          const model = new TreeModel();
           const subject = new Subject(opened, '/m');
           for (const act of acts) {
             const said = await verdict(() => subject.run(act));
