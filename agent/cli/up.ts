@@ -23,7 +23,7 @@ const HELP = `
 Starts an agent in the foreground and mounts the namespace at --at. ${URI_HELP}
 URI alone shows the store at /, name=URI at /name; more can be added later with \`leat mount\`. Everything lasts in --data:
 started again without stores, the agent has those it had. Without any it shows the files of Leat itself, read-only.
---readonly, --sync and --option hold for all stores of this command line.
+--readonly, --sync and --option hold for all stores of this command line, s3.… for those in S3.
 
 Ctrl-C or SIGTERM unmounts and ends it; if the mount is in use it says so and goes on, and a second one forces it.
 Where FUSE cannot be used, it says what is missing and serves the API and the command line all the same.
@@ -61,9 +61,7 @@ export const up = command({
     // What the agent waits for does not hold the process while it starts and ends, so that this command must.
     using _alive = heldProcess();
     const agentStarted = stopOnSignals(terminal);
-    const settings = mountSettings(values);
-    const mounts = positionals.map((word) => newMount(word, settings));
-    demandDifferentPaths(mounts);
+    const mounts = newMounts(positionals, mountSettings(values));
     const port = parsePort(values.port ?? '0');
     const config = usage(() => readConfig({ env: terminal.env, set: values.set ?? [] }));
     // Only now: every other command would wait for the AWS SDK and the metastore to be read, and use neither.
@@ -90,9 +88,17 @@ function heldProcess(): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-function newMount(word: string, settings: ReturnType<typeof mountSettings>): NewMount {
-  const { path, uri } = parseStore(word);
-  return { path: parsePath(path), uri, ...settings };
+function newMounts(words: readonly string[], settings: ReturnType<typeof mountSettings>): NewMount[] {
+  const mounts = words.map(parseStore).map(({ path, uri }) => ({ path: parsePath(path), uri, ...settings }));
+  demandDifferentPaths(mounts);
+  if (!mounts.some(isS3)) return mounts;
+  // One command line speaks to stores of several kinds; each hears what is meant for its own.
+  const others = Object.fromEntries(Object.entries(settings.options).filter(([name]) => !name.startsWith('s3.')));
+  return mounts.map((mount) => (isS3(mount) ? mount : { ...mount, options: others }));
+}
+
+function isS3({ uri }: NewMount): boolean {
+  return /^s3a?:/i.test(uri);
 }
 
 function demandDifferentPaths(mounts: readonly NewMount[]): void {
