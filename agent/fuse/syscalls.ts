@@ -13,6 +13,7 @@ const c = {
   poll: libc.func('int poll(void *fds, unsigned long count, int timeout)'),
   eventfd: libc.func('int eventfd(unsigned int value, int flags)'),
   socketpair: libc.func('int socketpair(int domain, int type, int protocol, _Out_ int *fds)'),
+  fcntl: libc.func('int fcntl(int fd, int command, int flags)'),
   recvmsg: libc.func('long recvmsg(int fd, void *message, int flags)'),
 };
 
@@ -21,6 +22,9 @@ const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
+const MSG_CMSG_CLOEXEC = 0x40000000;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
 const POLLIN = 1;
 const EINTR = 4;
 const EAGAIN = 11;
@@ -77,7 +81,7 @@ export function socketPair(): readonly [number, number] {
   return [fds[0] ?? -1, fds[1] ?? -1];
 }
 
-/** The descriptor that another process sent over a socket, once it has: it must have ended, else this would block. */
+/** The descriptor that another process sent over a socket, made non-blocking; it must have sent it, else this would block. */
 export function receiveFd(socket: number): number {
   const data = Buffer.alloc(1);
   const vector = Buffer.alloc(16);
@@ -89,9 +93,12 @@ export function receiveFd(socket: number): number {
   message.writeBigUInt64LE(1n, 24);
   message.writeBigUInt64LE(koffi.address(control), 32);
   message.writeBigUInt64LE(BigInt(control.length), 40);
-  check(Number(c.recvmsg(socket, message, 0)), 'recvmsg');
+  check(Number(c.recvmsg(socket, message, MSG_CMSG_CLOEXEC)), 'recvmsg');
   closeSync(socket);
   if (control.readInt32LE(8) !== SOL_SOCKET || control.readInt32LE(12) !== SCM_RIGHTS)
     throw new Error('fusermount3 sent no descriptor');
-  return control.readInt32LE(16);
+  const fd = control.readInt32LE(16);
+  // fusermount3 opens the device for reads that block, which would keep the session from the answers of the main thread.
+  check(c.fcntl(fd, F_SETFL, O_NONBLOCK) as number, 'fcntl');
+  return fd;
 }
