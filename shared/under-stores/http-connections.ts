@@ -1,20 +1,13 @@
-import { readFileSync } from 'node:fs';
-import net from 'node:net';
-import tls from 'node:tls';
 import { LeatError } from '../model/faults.ts';
-import { proxyFor } from './proxy.ts';
-import { type ResponseEvents, ResponseParser } from './http-response.ts';
+import { HttpConnection, type Pulse } from './http-connection.ts';
+import type { ResponseEvents } from './http-response.ts';
+import { HttpServer, type ServerAddress } from './http-socket.ts';
 
 const BUFFER_BYTES = 256 * 1024;
-const IDLE_KEEP_MS = 4000;
-
-export interface ServerAddress {
-  readonly isTls: boolean;
-  readonly host: string;
-  readonly port: number;
-  /** PEM file of the authority that signs the server, beside the usual ones. */
-  readonly caFile?: string;
-}
+const IDLE_MS_MAX = 4000;
+const SWEEP_MS = 2000;
+/** Far more than anything asks for at once; a caller without a limit of its own is told. */
+const WAITING_MAX = 100_000;
 
 export interface Limits {
   readonly connections: number;
@@ -22,228 +15,144 @@ export interface Limits {
   readonly timeoutMs: number;
 }
 
-interface Connection {
-  readonly socket: net.Socket;
-  isUsed: boolean;
-  receive: (bytes: Buffer) => void;
-  fail: (error: Error) => void;
-  ended: () => void;
-}
-
 /**
  * A bounded set of connections to one server. Each reads into one buffer of its own, again and again (`onread`): the garbage
  * that ordinary clients make of every read costs several times what the reading does.
  */
 export class HttpConnections {
-  readonly #address: ServerAddress;
+  readonly server: HttpServer;
   readonly #limits: Limits;
-  readonly #idle: Connection[] = [];
-  readonly #waiting: (() => void)[] = [];
+  readonly #idle: HttpConnection[] = [];
+  readonly #waiting = new Set<() => void>();
   readonly #buffers: Buffer[] = [];
-  #open = 0;
+  readonly #pulse: Pulse = { heardMs: 0 };
+  #taken = 0;
   #isClosed = false;
+  #sweeper: NodeJS.Timeout | undefined;
 
   constructor(address: ServerAddress, limits: Limits) {
-    this.#address = address;
+    this.server = new HttpServer(address, limits.timeoutMs);
     this.#limits = limits;
   }
 
   /** Sends a request without a body and feeds the response to `events`; throws when the connection breaks before its end. */
-  async exchange(
-    request: (isAbsolute: boolean) => string,
-    events: ResponseEvents,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    signal?.throwIfAborted();
-    const release = await this.#slot();
+  async exchange(request: string, events: ResponseEvents, signal?: AbortSignal): Promise<void> {
+    if (signal?.aborted) throw interrupted();
+    if (this.#taken < this.#limits.connections) this.#taken++;
+    else await this.#turn(signal);
     try {
-      const connection = this.#idle.pop() ?? (await this.#connect(signal));
-      const canReuse = await this.#talk(
-        connection,
-        request(this.#proxy() !== undefined && !this.#address.isTls),
-        events,
-        signal,
-      );
-      this.#putBack(connection, canReuse);
+      while (!(await this.#sent(request, events, signal)));
     } finally {
-      release();
+      this.#pass();
     }
   }
 
   close(): void {
     this.#isClosed = true;
-    for (const { socket } of this.#idle.splice(0)) socket.destroy();
+    clearTimeout(this.#sweeper);
+    for (const connection of this.#idle.splice(0)) connection.destroy(interrupted());
   }
 
-  async #slot(): Promise<() => void> {
-    if (this.#open >= this.#limits.connections) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#open++;
-    return () => {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#open--;
-    };
+  /** False when the server had closed the connection just as it was used again, which says nothing of the server's health. */
+  async #sent(request: string, events: ResponseEvents, signal?: AbortSignal): Promise<boolean> {
+    const connection = this.#idle.pop() ?? (await this.#connect(signal));
+    const { isUsed } = connection;
+    const abort = () => connection.destroy(interrupted());
+    signal?.addEventListener('abort', abort, { once: true });
+    if (signal?.aborted) abort();
+    try {
+      const canReuse = await connection.exchange(request, events);
+      this.#putBack(connection, canReuse);
+      return true;
+    } catch (error) {
+      if (isUsed && connection.wasDropped && !signal?.aborted) return false;
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
   }
 
-  #talk(
-    connection: Connection,
-    request: string,
-    events: ResponseEvents,
-    signal: AbortSignal | undefined,
-  ): Promise<boolean> {
-    const { socket } = connection;
-    return new Promise<boolean>((resolve, reject) => {
-      const finish = (settle: () => void) => {
+  /**
+   * Waits for a connection to come free. As long as any of them hears something that may take its time; when none does, the
+   * server is gone, and those who wait need not stand in line to be told.
+   */
+  #turn(signal?: AbortSignal): Promise<void> {
+    if (this.#waiting.size >= WAITING_MAX)
+      throw new LeatError('contended', `${this.server.name}: over ${WAITING_MAX} requests wait for a connection`);
+    return new Promise<void>((resolve, reject) => {
+      const { timeoutMs, connections } = this.#limits;
+      const leave = (settle: () => void) => {
+        clearTimeout(timer);
         signal?.removeEventListener('abort', abort);
-        connection.receive = connection.fail = () => {};
+        this.#waiting.delete(waiting);
         settle();
       };
-      const fail = (error: Error) => {
-        socket.destroy();
-        finish(() => reject(error));
+      const waiting = () => leave(resolve);
+      const abort = () => leave(() => reject(interrupted()));
+      const judge = () => {
+        if (this.#pulse.heardMs > performance.now() - timeoutMs) return void timer.refresh();
+        const why = `none of ${connections} connections has heard anything for ${timeoutMs} ms`;
+        leave(() => reject(new LeatError('unavailable', `${this.server.name}: ${why}`)));
       };
-      const abort = () =>
-        fail(
-          signal?.reason instanceof Error ? signal.reason : new LeatError('interrupted', 'the read was interrupted'),
-        );
-      const parser = new ResponseParser({
-        onHead: events.onHead.bind(events),
-        onBody: events.onBody.bind(events),
-        onEnd(canReuse) {
-          events.onEnd(canReuse);
-          finish(() => resolve(canReuse));
+      const timer = setTimeout(judge, timeoutMs);
+      signal?.addEventListener('abort', abort, { once: true });
+      this.#waiting.add(waiting);
+    });
+  }
+
+  /** The turn goes to whoever has waited longest. */
+  #pass(): void {
+    for (const next of this.#waiting) return next();
+    this.#taken--;
+  }
+
+  async #connect(signal?: AbortSignal): Promise<HttpConnection> {
+    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    const giveBack = () => {
+      if (this.#buffers.length < this.#limits.connections) this.#buffers.push(buffer);
+      this.#sweepLater();
+    };
+    try {
+      const connection: HttpConnection = await HttpConnection.open(this.server, {
+        buffer,
+        pulse: this.#pulse,
+        timeoutMs: this.#limits.timeoutMs,
+        signal,
+        onClose: () => {
+          const at = this.#idle.indexOf(connection);
+          if (at >= 0) this.#idle.splice(at, 1);
+          giveBack();
         },
       });
-      const guarded = (act: () => void) => {
-        try {
-          act();
-        } catch (error) {
-          fail(error instanceof Error ? error : new Error(String(error)));
-        }
-      };
-      connection.receive = (bytes) => guarded(() => parser.feed(bytes));
-      connection.fail = fail;
-      connection.ended = () => guarded(() => parser.close());
-      signal?.addEventListener('abort', abort, { once: true });
-      socket.write(request);
-    });
+      return connection;
+    } catch (error) {
+      giveBack();
+      throw error;
+    }
   }
 
-  #putBack(connection: Connection, canReuse: boolean): void {
-    connection.isUsed = true;
-    if (!canReuse || this.#isClosed || connection.socket.destroyed) connection.socket.destroy();
-    else this.#idle.push(connection);
+  #putBack(connection: HttpConnection, canReuse: boolean): void {
+    if (!canReuse || this.#isClosed) return connection.destroy(interrupted());
+    connection.idleSinceMs = performance.now();
+    this.#idle.push(connection);
+    this.#sweepLater();
   }
 
-  #proxy(): net.NetConnectOpts | undefined {
-    return proxyFor(this.#address);
+  #sweepLater(): void {
+    if (this.#isClosed) return;
+    this.#sweeper ??= setTimeout(() => this.#sweep(), SWEEP_MS).unref();
   }
 
-  async #connect(signal: AbortSignal | undefined): Promise<Connection> {
-    const connection: Connection = {
-      socket: undefined as unknown as net.Socket,
-      isUsed: false,
-      receive: () => {},
-      fail: () => {},
-      ended: () => {},
-    };
-    const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
-    const onread = {
-      buffer,
-      callback: (length: number, bytes: Uint8Array) => {
-        connection.receive(bytes.subarray(0, length) as Buffer);
-        return true;
-      },
-    };
-    const socket = await this.#openSocket(onread, (bytes) => connection.receive(bytes), signal);
-    Object.assign(connection, { socket });
-    socket.setNoDelay(true);
-    socket.setTimeout(this.#limits.timeoutMs, () => {
-      socket.destroy(new LeatError('unavailable', `${this.#name()}: no answer for ${this.#limits.timeoutMs} ms`));
-    });
-    socket.on('error', (error) => connection.fail(error));
-    socket.on('end', () => connection.ended());
-    socket.on('close', () => {
-      const at = this.#idle.indexOf(connection);
-      if (at >= 0) this.#idle.splice(at, 1);
-      if (this.#buffers.length < this.#limits.connections) this.#buffers.push(buffer);
-      connection.fail(new LeatError('unavailable', `${this.#name()}: the connection was closed`));
-    });
-    setTimeout(() => this.#dropIdle(connection), IDLE_KEEP_MS).unref();
-    return connection;
-  }
-
-  /** A connection that nobody wants for a while goes before the server drops it under a request. */
-  #dropIdle(connection: Connection): void {
-    if (connection.socket.destroyed) return;
-    if (this.#idle.includes(connection) && !connection.isUsed) connection.socket.destroy();
-    connection.isUsed = false;
-    setTimeout(() => this.#dropIdle(connection), IDLE_KEEP_MS).unref();
-  }
-
-  async #openSocket(
-    onread: net.OnReadOpts,
-    receive: (bytes: Buffer) => void,
-    signal: AbortSignal | undefined,
-  ): Promise<net.Socket> {
-    const { isTls, host, port } = this.#address;
-    const proxy = this.#proxy();
-    const options = { host, port, servername: net.isIP(host) ? '' : host, ...this.#authorities() };
-    if (!isTls) return established(net.connect({ ...(proxy ?? { host, port }), onread }), 'connect', signal);
-    if (!proxy)
-      return established(tls.connect({ ...options, onread } as tls.ConnectionOptions), 'secureConnect', signal);
-    const tunnel = await openTunnel(proxy, `${host}:${port}`, signal);
-    const socket = tls.connect({ ...options, socket: tunnel }); // over a socket of ours Node ignores `onread`
-    socket.on('data', receive);
-    return established(socket, 'secureConnect', signal);
-  }
-
-  #authorities(): { ca?: string[] } {
-    if (this.#address.caFile === undefined) return {};
-    return { ca: [...tls.rootCertificates, readFileSync(this.#address.caFile, 'utf8')] };
-  }
-
-  #name(): string {
-    return `${this.#address.isTls ? 'https' : 'http'}://${this.#address.host}:${this.#address.port}`;
+  /** A connection that nobody wants for a while goes before the server drops it under a request, and memory goes with it. */
+  #sweep(): void {
+    this.#sweeper = undefined;
+    const oldest = performance.now() - IDLE_MS_MAX;
+    for (const connection of this.#idle.filter(({ idleSinceMs }) => idleSinceMs < oldest)) {
+      connection.destroy(interrupted());
+    }
+    if (this.#taken === 0 && this.#idle.length === 0) this.#buffers.length = 0;
+    else this.#sweepLater();
   }
 }
 
-function established<Socket extends net.Socket>(
-  socket: Socket,
-  event: 'connect' | 'secureConnect',
-  signal: AbortSignal | undefined,
-): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const abort = () => {
-      socket.destroy();
-      reject(new LeatError('interrupted', 'the read was interrupted while it connected'));
-    };
-    signal?.addEventListener('abort', abort, { once: true });
-    socket.once('error', reject);
-    socket.once(event, () => {
-      signal?.removeEventListener('abort', abort);
-      socket.off('error', reject);
-      resolve(socket);
-    });
-  });
-}
-
-async function openTunnel(
-  proxy: net.NetConnectOpts,
-  target: string,
-  signal: AbortSignal | undefined,
-): Promise<net.Socket> {
-  const socket = await established(net.connect(proxy), 'connect', signal);
-  socket.write(`CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`);
-  let head = '';
-  for (; !head.includes('\r\n\r\n');) {
-    const [bytes] = (await new Promise((resolve, reject) => {
-      socket.once('data', (...args) => resolve(args));
-      socket.once('close', () => reject(new LeatError('unavailable', `the proxy closed the tunnel to ${target}`)));
-    })) as [Buffer];
-    head += bytes.toString('latin1');
-  }
-  if (/^HTTP\/1\.[01] 200/.test(head)) return socket;
-  socket.destroy();
-  throw new LeatError('unavailable', `the proxy refused a tunnel to ${target}: ${head.split('\r\n')[0]}`);
-}
+const interrupted = (): LeatError => new LeatError('interrupted', 'the read was interrupted');

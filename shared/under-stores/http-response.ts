@@ -1,6 +1,8 @@
 import { LeatError } from '../model/faults.ts';
 
 const HEAD_BYTES_MAX = 64 * 1024;
+const LINE_BYTES_MAX = 4096;
+const HEAD_END = Buffer.from('\r\n\r\n');
 
 export interface ResponseHead {
   readonly status: number;
@@ -11,8 +13,8 @@ export interface ResponseHead {
 export interface ResponseEvents {
   /** Before the first byte of the body. Throwing ends the response. */
   onHead(head: ResponseHead): void;
+  /** `bytes` are only valid during the call. */
   onBody(bytes: Uint8Array): void;
-  onEnd(canReuse: boolean): void;
 }
 
 type State = 'head' | 'fixed' | 'until-close' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailer' | 'done';
@@ -24,6 +26,7 @@ type State = 'head' | 'fixed' | 'until-close' | 'chunk-size' | 'chunk' | 'chunk-
 export class ResponseParser {
   readonly #events: ResponseEvents;
   #state: State = 'head';
+  /** The beginning of a head or line, until its end has come. */
   #text = '';
   #left = 0;
   #canReuse = true;
@@ -36,12 +39,16 @@ export class ResponseParser {
     return this.#state === 'done';
   }
 
+  /** After the end: whether the connection may carry another request. */
+  get canReuse(): boolean {
+    return this.#canReuse;
+  }
+
   feed(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length && this.#state !== 'done';) {
-      if (this.#state === 'fixed' || this.#state === 'chunk' || this.#state === 'until-close')
-        at = this.#body(bytes, at);
-      else at = this.#line(bytes, at);
-    }
+    let at = 0;
+    while (at < bytes.length && this.#state !== 'done') at = this.#step(bytes, at);
+    // Bytes that belong to no request: whatever comes next on this connection cannot be trusted.
+    if (at < bytes.length) this.#canReuse = false;
   }
 
   /** The connection has ended: that ends a body without a length, and breaks every other. */
@@ -49,45 +56,64 @@ export class ResponseParser {
     if (this.#state === 'done') return;
     if (this.#state !== 'until-close')
       throw new LeatError('unavailable', 'the connection ended in the middle of a response');
-    this.#finish();
+    this.#state = 'done';
+  }
+
+  #step(bytes: Buffer, at: number): number {
+    switch (this.#state) {
+      case 'head':
+        return this.#head(bytes, at);
+      case 'fixed':
+      case 'chunk':
+      case 'until-close':
+        return this.#body(bytes, at);
+      case 'chunk-size':
+      case 'chunk-end':
+      case 'trailer':
+        return this.#line(bytes, at);
+      case 'done':
+        return bytes.length;
+    }
   }
 
   #body(bytes: Buffer, at: number): number {
     const end = this.#state === 'until-close' ? bytes.length : Math.min(bytes.length, at + this.#left);
-    this.#events.onBody(bytes.subarray(at, end));
+    this.#events.onBody(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end));
     this.#left -= end - at;
-    if (this.#left === 0 && this.#state === 'fixed') this.#finish();
-    else if (this.#left === 0 && this.#state === 'chunk') this.#state = 'chunk-end';
+    if (this.#left === 0) this.#state = this.#state === 'fixed' ? 'done' : 'chunk-end';
     return end;
   }
 
-  /** Collects text up to the end of a line, or of the whole head. */
-  #line(bytes: Buffer, at: number): number {
-    const newline = bytes.indexOf(10, at);
-    const end = newline < 0 ? bytes.length : newline + 1;
-    this.#text += bytes.toString('latin1', at, end);
-    if (this.#text.length > HEAD_BYTES_MAX)
-      throw new LeatError('unavailable', 'the response has a head of more than 64 KiB');
-    if (newline < 0) return end;
-    if (this.#state === 'head') {
-      if (/\r?\n\r?\n$/.test(this.#text)) this.#head(this.#taken());
-    } else this.#chunkLine(this.#taken().trim());
-    return end;
-  }
-
-  #taken(): string {
-    const text = this.#text;
+  /** Nearly always the head comes in one piece, and is then searched and decoded once. */
+  #head(bytes: Buffer, at: number): number {
+    if (this.#text === '') {
+      const end = bytes.indexOf(HEAD_END, at);
+      if (end >= 0) {
+        this.#begin(bytes.toString('latin1', at, end));
+        return end + HEAD_END.length;
+      }
+    }
+    const before = this.#text.length;
+    this.#text += bytes.toString('latin1', at, Math.min(bytes.length, at + HEAD_BYTES_MAX));
+    const end = this.#text.indexOf('\r\n\r\n', Math.max(0, before - HEAD_END.length));
+    if (end < 0) {
+      if (this.#text.length >= HEAD_BYTES_MAX)
+        throw new LeatError('unavailable', 'the response has a head of more than 64 KiB');
+      return bytes.length;
+    }
+    const text = this.#text.slice(0, end);
     this.#text = '';
-    return text;
+    this.#begin(text);
+    return at + end + HEAD_END.length - before;
   }
 
-  #head(text: string): void {
-    const [first = '', ...lines] = text.trimEnd().split(/\r?\n/);
+  #begin(text: string): void {
+    const [first = '', ...lines] = text.split('\r\n');
     const [, minor, code] = /^HTTP\/1\.([01]) (\d{3})/.exec(first) ?? [];
     if (code === undefined)
       throw new LeatError('unavailable', `the server does not speak HTTP/1.1: ${first.slice(0, 80)}`);
     const status = Number(code);
-    if (status >= 100 && status < 200) return;
+    if (status < 200) return; // `100 Continue` and its like come before the answer
     const headers = new Map<string, string>();
     for (const line of lines) {
       const colon = line.indexOf(':');
@@ -96,35 +122,48 @@ export class ResponseParser {
     const connection = headers.get('connection')?.toLowerCase() ?? (minor === '0' ? 'close' : '');
     this.#canReuse = !connection.includes('close');
     this.#events.onHead({ status, headers });
-    this.#begin(status, headers);
+    this.#frame(status, headers);
   }
 
-  #begin(status: number, headers: ReadonlyMap<string, string>): void {
+  /** How the body ends. */
+  #frame(status: number, headers: ReadonlyMap<string, string>): void {
     const length = headers.get('content-length');
-    if (status === 204 || status === 304) this.#finish();
+    if (status === 204 || status === 304) this.#state = 'done';
     else if (headers.get('transfer-encoding')?.toLowerCase() === 'chunked') this.#state = 'chunk-size';
     else if (length === undefined) {
       this.#state = 'until-close';
       this.#left = Number.POSITIVE_INFINITY;
       this.#canReuse = false;
     } else {
+      if (!/^\d+$/.test(length)) throw new LeatError('unavailable', `the response has the length '${length}'`);
       this.#left = Number(length);
-      this.#state = 'fixed';
-      if (this.#left === 0) this.#finish();
+      this.#state = this.#left === 0 ? 'done' : 'fixed';
     }
   }
 
-  #chunkLine(line: string): void {
-    if (this.#state === 'chunk-end') this.#state = 'chunk-size';
-    else if (this.#state === 'chunk-size') {
-      this.#left = Number.parseInt(line, 16);
-      if (!(this.#left >= 0)) throw new LeatError('unavailable', 'the response has a chunk without a size');
-      this.#state = this.#left === 0 ? 'trailer' : 'chunk';
-    } else if (line === '') this.#finish();
+  #line(bytes: Buffer, at: number): number {
+    const newline = bytes.indexOf(10, at);
+    const end = newline < 0 ? bytes.length : newline + 1;
+    if (this.#text.length + end - at > LINE_BYTES_MAX)
+      throw new LeatError('unavailable', 'the response has a chunk whose size takes more than 4 KiB to say');
+    this.#text += bytes.toString('latin1', at, end);
+    if (newline >= 0) this.#chunkLine(this.#text.trim());
+    return end;
   }
 
-  #finish(): void {
-    this.#state = 'done';
-    this.#events.onEnd(this.#canReuse);
+  #chunkLine(line: string): void {
+    this.#text = '';
+    if (this.#state === 'trailer') {
+      if (line === '') this.#state = 'done';
+      return;
+    }
+    if (this.#state === 'chunk-end' && line === '') {
+      this.#state = 'chunk-size';
+      return;
+    }
+    const size = this.#state === 'chunk-size' ? /^[0-9a-f]{1,12}(?=;|\s|$)/i.exec(line)?.[0] : undefined;
+    if (size === undefined) throw new LeatError('unavailable', 'the response has a chunk without a size');
+    this.#left = Number.parseInt(size, 16);
+    this.#state = this.#left === 0 ? 'trailer' : 'chunk';
   }
 }

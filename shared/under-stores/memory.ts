@@ -1,11 +1,16 @@
 import { LeatError } from '../model/faults.ts';
 import type { Fingerprint, InodeKind, StoreKey } from '../model/inode.ts';
+import { toText } from '../model/names.ts';
 import {
+  type ByteRange,
+  type ReadOptions,
+  type Sink,
   type StoreAttributes,
   type StoreEntry,
   STORE_PAGE_ENTRIES,
   type StorePage,
   type UnderStore,
+  type WriteOptions,
 } from '../ports/under-store.ts';
 
 interface Item {
@@ -16,83 +21,118 @@ interface Item {
   readonly target?: string;
 }
 
+const NO_BYTES = new Uint8Array();
+
 /** A store in memory: for tests, and for the simulation of others. Keys may be objects and prefixes at once, as on S3. */
 export function memoryUnderStore(): UnderStore {
-  const items = new Map<StoreKey, Item>();
-  let versions = 0;
-
-  const put = (key: StoreKey, item: Omit<Item, 'version'>): StoreEntry => {
-    const stored = { ...item, version: ++versions };
-    items.set(key, stored);
-    return entryOf(key, stored);
-  };
-  const must = (key: StoreKey): Item => {
-    const item = items.get(key);
-    if (item) return item;
-    throw new LeatError('notFound', `memory:/${key}: no such object`);
-  };
-  const below = (key: StoreKey): StoreKey[] => [...items.keys()].filter((each) => each.startsWith(`${key}/`));
-
-  return {
-    supports: { directories: false, move: false },
-    uri: 'memory:',
-    async stat(key) {
-      const item = items.get(key);
-      if (item && item.kind !== 'directory') return entryOf(key, item);
-      return item || key === '' || below(key).length > 0 ? entryOf(key, item ?? PREFIX) : undefined;
-    },
-    async list(directory, cursor) {
-      return page(childrenOf(items, directory), cursor);
-    },
-    async read(key, { offset, length }, sink, { fingerprint, signal } = {}) {
-      const item = must(key);
-      if (fingerprint !== undefined && fingerprint !== fingerprintOf(item))
-        throw new LeatError('changed', `memory:/${key}: is another version now`);
-      signal?.throwIfAborted();
-      const bytes = item.bytes.subarray(offset, offset + length);
-      if (bytes.length > 0) sink(bytes);
-    },
-    async write(key, body, { attributes = {}, when } = {}) {
-      const pieces: Uint8Array[] = [];
-      for await (const piece of body) pieces.push(piece.slice());
-      const old = items.get(key);
-      if (when === 'absent' && old) throw new LeatError('exists', `memory:/${key}: exists`);
-      if (when !== undefined && when !== 'absent' && (!old || fingerprintOf(old) !== when)) {
-        throw new LeatError('changed', `memory:/${key}: is another version now`);
-      }
-      return put(key, { kind: 'file', bytes: joined(pieces), attributes });
-    },
-    async makeDirectory(key, attributes = {}) {
-      if (!items.has(key)) put(key, { kind: 'directory', bytes: new Uint8Array(), attributes });
-    },
-    async makeSymlink(key, target, attributes = {}) {
-      return put(key, { kind: 'symlink', bytes: new Uint8Array(target.length), attributes, target });
-    },
-    async setAttributes(key, attributes) {
-      const item = must(key);
-      const changed = { ...item, attributes: { ...item.attributes, ...attributes } };
-      items.set(key, changed);
-      return entryOf(key, changed);
-    },
-    async copy(from, to) {
-      return put(to, must(from));
-    },
-    async move(from) {
-      throw new LeatError('unsupported', `memory:/${from}: objects are copied and removed, not moved`);
-    },
-    async remove(key, kind) {
-      const item = items.get(key);
-      if (item && (item.kind === 'directory') === (kind === 'directory')) items.delete(key);
-    },
-    async capacity() {
-      return undefined;
-    },
-    async close() {},
-  };
+  return new MemoryUnderStore();
 }
 
-const PREFIX: Item = { kind: 'directory', bytes: new Uint8Array(), version: 0, attributes: {} };
+class MemoryUnderStore implements UnderStore {
+  readonly supports = { directories: false, move: false };
+  readonly uri = 'memory:';
+  /** By key; markers of directories by key and slash. */
+  readonly #items = new Map<string, Item>();
+  #versions = 0;
 
+  async stat(key: StoreKey): Promise<StoreEntry | undefined> {
+    const item = this.#items.get(key);
+    return item ? entryOf(key, item) : this.#directory(key);
+  }
+
+  async list(directory: StoreKey, cursor?: string): Promise<StorePage> {
+    return childrenOf(this.#items, directory, cursor);
+  }
+
+  async read(key: StoreKey, { offset, length }: ByteRange, sink: Sink, options: ReadOptions = {}): Promise<void> {
+    if (options.signal?.aborted) throw new LeatError('interrupted', `${nameOf(key)}: the read was interrupted`);
+    const item = this.#must(key);
+    if (options.fingerprint !== undefined && options.fingerprint !== fingerprintOf(item)) throw isOther(key);
+    const bytes = item.bytes.subarray(offset, offset + length);
+    if (bytes.length > 0) sink(bytes);
+  }
+
+  async write(key: StoreKey, body: AsyncIterable<Uint8Array>, options: WriteOptions = {}): Promise<StoreEntry> {
+    const { attributes = {}, when, signal } = options;
+    const pieces: Uint8Array[] = [];
+    for await (const piece of body) {
+      if (signal?.aborted) throw new LeatError('interrupted', `${nameOf(key)}: the write was interrupted`);
+      pieces.push(Uint8Array.from(piece)); // `slice` of a Buffer would still share its memory
+    }
+    const old = this.#items.get(key);
+    if (when === 'absent' && old) throw new LeatError('exists', `${nameOf(key)}: exists`);
+    if (when !== undefined && when !== 'absent' && (!old || fingerprintOf(old) !== when)) throw isOther(key);
+    return this.#put(key, { kind: 'file', bytes: Buffer.concat(pieces), attributes });
+  }
+
+  async makeDirectory(key: StoreKey, attributes?: StoreAttributes): Promise<void> {
+    const old = this.#items.get(`${key}/`)?.attributes;
+    this.#putMarker(key, { ...old, ...attributes });
+  }
+
+  async makeSymlink(key: StoreKey, target: string, attributes: StoreAttributes = {}): Promise<StoreEntry> {
+    return this.#put(key, { kind: 'symlink', bytes: new Uint8Array(target.length), attributes, target });
+  }
+
+  async setAttributes(key: StoreKey, attributes: StoreAttributes): Promise<StoreEntry> {
+    const item = this.#items.get(key);
+    if (item) {
+      const changed = { ...item, attributes: { ...item.attributes, ...attributes } };
+      this.#items.set(key, changed);
+      return entryOf(key, changed);
+    }
+    const directory = this.#directory(key);
+    if (!directory) throw absent(key);
+    await this.makeDirectory(key, attributes);
+    return { ...directory, ...attributes };
+  }
+
+  async copy(from: StoreKey, to: StoreKey): Promise<StoreEntry> {
+    return this.#put(to, this.#must(from));
+  }
+
+  async move(from: StoreKey): Promise<void> {
+    throw new LeatError('unsupported', `${nameOf(from)}: objects are copied and removed, not moved`);
+  }
+
+  async remove(key: StoreKey, kind: InodeKind): Promise<void> {
+    this.#items.delete(kind === 'directory' ? `${key}/` : key);
+  }
+
+  async capacity(): Promise<undefined> {
+    return undefined;
+  }
+
+  async close(): Promise<void> {}
+
+  #put(key: StoreKey, item: Omit<Item, 'version'>): StoreEntry {
+    const stored = { ...item, version: ++this.#versions };
+    this.#items.set(key, stored);
+    return entryOf(key, stored);
+  }
+
+  #putMarker(key: StoreKey, attributes: StoreAttributes): void {
+    if (key !== '') this.#items.set(`${key}/`, { kind: 'directory', bytes: NO_BYTES, version: 0, attributes });
+  }
+
+  #must(key: StoreKey): Item {
+    const item = this.#items.get(key);
+    if (item) return item;
+    throw absent(key);
+  }
+
+  /** A marker, a prefix of keys, or the root. */
+  #directory(key: StoreKey): StoreEntry | undefined {
+    const marker = this.#items.get(`${key}/`);
+    if (marker) return entryOf(key, marker);
+    const isPrefix = key === '' || [...this.#items.keys()].some((each) => each.startsWith(`${key}/`));
+    return isPrefix ? { key, kind: 'directory', size: 0 } : undefined;
+  }
+}
+
+const nameOf = (key: StoreKey): string => `memory:/${toText(key)}`;
+const absent = (key: StoreKey): LeatError => new LeatError('notFound', `${nameOf(key)}: no such object`);
+const isOther = (key: StoreKey): LeatError => new LeatError('changed', `${nameOf(key)}: is another version now`);
 const fingerprintOf = ({ version }: Item): Fingerprint => `v${version}` as Fingerprint;
 
 function entryOf(key: StoreKey, item: Item): StoreEntry {
@@ -106,48 +146,32 @@ function entryOf(key: StoreKey, item: Item): StoreEntry {
   };
 }
 
-function childrenOf(items: Map<StoreKey, Item>, directory: StoreKey): { entries: StoreEntry[]; unnameable: number } {
+/** A page; its cursor is the last name before the next, so that what changes in between shifts nothing. */
+function childrenOf(items: ReadonlyMap<string, Item>, directory: StoreKey, after = ''): StorePage {
   const prefix = directory === '' ? '' : `${directory}/`;
   const children = new Map<string, StoreEntry>();
-  let unnameable = 0;
+  const unnameable = new Set<string>();
   for (const [key, item] of items) {
-    if (!key.startsWith(prefix) || key === directory) continue;
+    if (!key.startsWith(prefix) || key === prefix) continue;
     const rest = key.slice(prefix.length);
     const slash = rest.indexOf('/');
     const name = slash < 0 ? rest : rest.slice(0, slash);
-    if (!isNameable(name)) unnameable++;
-    else if (slash < 0 && item.kind !== 'directory') children.set(name, entryOf(key, item));
-    else children.set(`${name}/`, entryOf((prefix + name) as StoreKey, PREFIX));
+    const child = slash < 0 ? name : `${name}/`;
+    if (!isNameable(name)) unnameable.add(child);
+    else if (slash < 0) children.set(child, entryOf((prefix + name) as StoreKey, item));
+    else children.set(child, { key: (prefix + name) as StoreKey, kind: 'directory', size: 0 });
   }
-  const entries = [...children].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
-  return { entries, unnameable };
+  const rest = [...children].filter(([name]) => name > after).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const shown = rest.slice(0, STORE_PAGE_ENTRIES);
+  const last = shown.at(-1)?.[0];
+  return {
+    entries: shown.map(([, entry]) => entry),
+    unnameable: after === '' ? unnameable.size : 0,
+    ...(last !== undefined && shown.length < rest.length && { cursor: last }),
+  };
 }
 
 /** A name that a POSIX file system can show. */
 export function isNameable(name: string): boolean {
   return name !== '' && name !== '.' && name !== '..' && name.length <= 255 && !name.includes('\0');
-}
-
-/** Pages of what is known whole; the cursor is a position. */
-export function page(
-  { entries, unnameable }: { entries: readonly StoreEntry[]; unnameable: number },
-  cursor?: string,
-): StorePage {
-  const start = Number(cursor ?? 0);
-  const end = start + STORE_PAGE_ENTRIES;
-  return {
-    entries: entries.slice(start, end),
-    unnameable: start === 0 ? unnameable : 0,
-    ...(end < entries.length && { cursor: String(end) }),
-  };
-}
-
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
 }

@@ -24,6 +24,8 @@ export interface S3Server {
   readonly client: S3Client;
   /** For a process that is to use it: credentials and region, and nothing of what the machine has set. */
   readonly env: Readonly<Record<string, string>>;
+  /** For a store of this process: how to reach and use it. */
+  readonly options: Readonly<Record<string, string>>;
   newBucket(): Promise<string>;
   /** Kills the server, as an outage does; `up` starts it again at the same address, over the same objects. */
   down(): Promise<void>;
@@ -49,6 +51,12 @@ export async function startS3Server(engine: S3Engine = versitygw() ? 'versitygw'
       AWS_SECRET_ACCESS_KEY: KEY,
       AWS_REGION: REGION,
       AWS_EC2_METADATA_DISABLED: 'true',
+    },
+    options: {
+      's3.endpoint': endpoint,
+      's3.region': REGION,
+      's3.access-key-id': KEY,
+      's3.secret-access-key': KEY,
     },
     async newBucket() {
       const bucket = `bucket-${++buckets}`;
@@ -77,7 +85,11 @@ export async function startS3Server(engine: S3Engine = versitygw() ? 'versitygw'
 
 function start(engine: S3Engine, folder: string, port: number): ChildProcess {
   const stdio = ['ignore', 'ignore', 'inherit'] as const;
-  if (engine === 's3rver') return spawn(process.execPath, [S3RVER, folder, String(port)], { stdio: [...stdio] });
+  if (engine === 's3rver') {
+    // Its page tokens are ciphers that OpenSSL 3 has put away.
+    const args = ['--openssl-legacy-provider', S3RVER, folder, String(port)];
+    return spawn(process.execPath, args, { stdio: [...stdio] });
+  }
   const env = { ...process.env, ROOT_ACCESS_KEY: KEY, ROOT_SECRET_KEY: KEY };
   const args = ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', folder];
   return spawn(versitygw() ?? '', args, { stdio: [...stdio], env });
