@@ -22,6 +22,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
     mayImport: [/^(shared|agent)\//, /^functions\/api\/percent\.ts$/, /^hono\/client$/],
     mayImportTypes: [/^functions\/api\//],
   },
+  // Help tells what --option takes; the table of options is no driver.
+  'agent/cli/store-options.ts': { mayImport: [/^shared\/under-stores\/s3-options\.ts$/] },
   // Composition roots alone name drivers and the app that they serve.
   'agent/main.ts': { mayImport: [/^(shared|agent|functions\/api)\//, /^node:/] },
   'agent/build.js': { mayImport: [/^node:/, /^esbuild$/] },

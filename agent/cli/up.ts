@@ -20,7 +20,8 @@ const HOLD_MS = 2 ** 30;
 const OWN_FOLDERS = ['agent', 'docs', 'functions', 'shared', 'test', 'dist'];
 
 const HELP = `
-Starts an agent in the foreground and mounts the namespace at --at. ${URI_HELP}
+Starts an agent in the foreground and mounts the namespace at --at.
+${URI_HELP}
 URI alone shows the store at /, name=URI at /name; more can be added later with \`leat mount\`. Everything lasts in --data:
 started again without stores, the agent has those it had. Without any it shows the files of Leat itself, read-only.
 --readonly, --sync and --option hold for all stores of this command line, s3.… for those in S3.
@@ -31,7 +32,7 @@ Where FUSE cannot be used, it says what is missing and serves the API and the co
 Errors: the mount point is not an empty directory, another agent runs on --data, a store does not answer, a store is mounted
 there already from another URI.
 
-Properties, for --set:
+Options of stores, for --option: see \`leat mount --help\`. Properties of the agent, for --set, with their defaults and variables:
 ${propertyLines()}
 
   leat up s3://bucket/prefix --option s3.region=eu-central-1
@@ -47,7 +48,7 @@ export const up = command({
   options: {
     at: { type: 'string', value: 'DIR', help: `where to mount (default ${AT_DEFAULT})` },
     'no-mount': { type: 'boolean', help: 'serve the API only' },
-    'allow-other': { type: 'boolean', help: 'let other users of this machine use the mount' },
+    'allow-other': { type: 'boolean', help: 'let other users of this machine use the mount (root always does)' },
     port: { type: 'string', value: 'PORT', help: 'of the API (default: any free one)' },
     listen: {
       type: 'string',
