@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { cliOn, LEAT, mountsBelow, openStage, type Stage } from '../support/cli.ts';
+import { cliOn, LEAT, mountsBelow, openStage, type Stage, unmount } from '../support/cli.ts';
 import { run } from '../support/run.ts';
 
 let stage: Stage;
@@ -144,7 +144,7 @@ describe('the end of an agent', () => {
 
   it('comes when somebody unmounts it from outside', async () => {
     const up = await stage.up([store('photos'), '--at', 'mnt']);
-    await run('umount', [here('mnt')]);
+    await unmount(here('mnt'), { lazy: false });
     expect(await up.ended).toBe(0);
     expect((await leat('info')).code).toBe(3);
   });

@@ -66,7 +66,7 @@ export async function openStage(): Promise<Stage> {
     },
     async clear() {
       for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
-      for (const at of await mountsBelow(folder)) await run('umount', ['-l', at]);
+      for (const at of await mountsBelow(folder)) await unmount(at, { lazy: true });
       await rm(folder, { recursive: true });
     },
   };
@@ -94,6 +94,12 @@ function watch(child: ChildProcess): Up {
       throw new Error(`it did not say ${text}, but:\n${output}`);
     },
   };
+}
+
+/** As anybody may do who can mount. */
+export function unmount(at: string, { lazy }: { readonly lazy: boolean }): Promise<Ran> {
+  if (process.getuid?.() === 0) return run('umount', lazy ? ['-l', at] : [at]);
+  return run('fusermount3', [lazy ? '-uz' : '-u', at]);
 }
 
 /** As the kernel has them, which a hung mount cannot hinder. */
