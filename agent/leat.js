@@ -2,11 +2,17 @@
 // Plain JavaScript that every Node since 14 can read: an older one must say one line, not fail on syntax or types.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import module from 'node:module';
 import { fileURLToPath } from 'node:url';
+import v8 from 'node:v8';
 
 const NODE_MIN = 24;
 
 if (Number(process.versions.node.split('.')[0]) >= NODE_MIN) {
+  // An agent lives long and holds little: heaps that stay small are worth more than the last bit of speed.
+  v8.setFlagsFromString('--memory-saver-mode');
+  // What was compiled once, and stripped of its types, is not compiled again: a third of the time to start, and its memory.
+  module.enableCompileCache();
   await import('./cli/main.ts');
 } else {
   // The source tree brings its own Node as a dev dependency; through npm it comes first in the PATH anyway.
