@@ -7,12 +7,13 @@ const HIDDEN = '(hidden)';
 interface FirstMounts {
   /** Named on the command line. */
   readonly wanted: readonly NewMount[];
-  /** Mounted when nothing is named and nothing was mounted before. */
+  /** Mounted when nothing is named and nothing was mounted before; unmounted once something is named. */
   readonly ifNone: readonly NewMount[];
 }
 
 /** Brings the mounts to what the command line says. Started again with the same words it changes nothing. */
 export async function ensureMounts(namespace: Namespace, actor: Actor, { wanted, ifNone }: FirstMounts): Promise<void> {
+  if (wanted.length > 0) await giveWay(namespace, actor, ifNone);
   const known = await namespace.mounts();
   const all = wanted.length > 0 || known.length > 0 ? wanted : ifNone;
   const made: Mount[] = [];
@@ -27,6 +28,13 @@ export async function ensureMounts(namespace: Namespace, actor: Actor, { wanted,
     // All or none: a second try with other words must not meet half of the first.
     for (const { path } of made.reverse()) await namespace.unmount(actor, path);
     throw error;
+  }
+}
+
+/** What was shown only because there was nothing else goes when there is. */
+async function giveWay(namespace: Namespace, actor: Actor, ifNone: readonly NewMount[]): Promise<void> {
+  for (const { path, uri } of await namespace.mounts()) {
+    if (ifNone.some((shown) => shown.path === path && shown.uri === uri)) await namespace.unmount(actor, path);
   }
 }
 

@@ -52,10 +52,13 @@ describe('up', () => {
     expect(await stage.up(args)).toBeDefined();
   });
 
-  it('shows the files of Leat itself when nothing is given', async () => {
+  it('shows the files of Leat itself when nothing is given, and no longer once something is', async () => {
     await stage.up(['--at', 'mnt']);
     expect(await readFile(here('mnt', 'agent', 'leat.js'))).toEqual(await readFile(LEAT));
     expect((await leat('mounts')).stdout).toMatch(/^\/agent +file:\/\/.*\(read-only, sync 0s\)$/m);
+    await leat('down');
+    await stage.up([store('photos'), '--at', 'mnt']);
+    expect(await readdir(here('mnt'))).toEqual(['one']);
   });
 
   it('serves without a mount, and tells programs how to reach it', async () => {
