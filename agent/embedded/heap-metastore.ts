@@ -5,6 +5,10 @@ import type { Clock } from '#shared/ports/clock.ts';
 import type { Metastore, NewId, RowKey } from '#shared/ports/metastore.ts';
 import { applyCommit, isAlive, type RowTable } from './commit.ts';
 import type { LocalFeed } from './change-feed.ts';
+import { SortedNames } from './sorted-names.ts';
+
+/** Within one turn of the event loop; who commits more waits for the next, so that timers and sockets have theirs. */
+const CHANGES_PER_TURN = 1000;
 
 export interface EmbeddedMetastore extends Metastore {
   readonly newId: NewId;
@@ -16,27 +20,27 @@ export interface EmbeddedMetastore extends Metastore {
 
 interface Directory {
   readonly rows: Map<Name, Row>;
-  /** The names in byte order; undefined once a name came or went, sorted again by the next listing. */
-  order: Name[] | undefined;
+  readonly names: SortedNames;
 }
 
 /** All rows in memory, gone with the process. */
 export function heapMetastore({ feed, clock }: { readonly feed: LocalFeed; readonly clock: Clock }): EmbeddedMetastore {
   const directories = new Map<InodeId, Directory>();
   let lastId = FIRST_FREE_ID - 1;
+  const turn = turns();
 
   const table: RowTable = {
     get: ({ directory, name }) => directories.get(directory)?.rows.get(name),
     put({ directory, name }, row) {
-      const found = directories.get(directory) ?? { rows: new Map<Name, Row>(), order: undefined };
+      const found = directories.get(directory) ?? { rows: new Map<Name, Row>(), names: new SortedNames() };
       directories.set(directory, found);
-      if (!found.rows.has(name)) found.order = undefined;
+      if (!found.rows.has(name)) found.names.add(name);
       found.rows.set(name, row);
     },
     remove({ directory, name }) {
       const found = directories.get(directory);
       if (!found?.rows.delete(name)) return;
-      found.order = undefined;
+      found.names.delete(name);
       if (found.rows.size === 0) directories.delete(directory);
     },
   };
@@ -51,14 +55,15 @@ export function heapMetastore({ feed, clock }: { readonly feed: LocalFeed; reado
     async list(directory, { after, limit }) {
       const found = directories.get(directory);
       if (!found) return [];
-      found.order ??= [...found.rows.keys()].toSorted((a, b) => (a < b ? -1 : 1));
-      const start = after === undefined ? 0 : firstPast(found.order, after);
-      return found.order.slice(start, start + limit).flatMap((name) => {
+      return found.names.page(after, limit).flatMap((name) => {
         const row = found.rows.get(name);
         return row ? [{ name, row }] : [];
       });
     },
     async commit(changes, options = {}) {
+      // Of two commits the one that was asked for first is made first, waiting or not.
+      const room = turn(changes.length);
+      if (room) await room;
       dropOldTokens(table, directories.get(TOKENS)?.rows, clock());
       const { result, changes: done } = applyCommit(table, changes, options, clock());
       if (done.length > 0) feed.publish({ source: options.source, changes: done });
@@ -69,15 +74,31 @@ export function heapMetastore({ feed, clock }: { readonly feed: LocalFeed; reado
   };
 }
 
-/** The position of the first name after `name`. */
-function firstPast(order: readonly Name[], name: Name): number {
-  let low = 0;
-  for (let high = order.length; low < high;) {
-    const middle = (low + high) >>> 1;
-    if ((order[middle] ?? '') <= name) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+/** Undefined while there is room in this turn of the event loop; else to be awaited. */
+function turns(): (changes: number) => Promise<void> | undefined {
+  let spent = 0;
+  let last = Promise.resolve();
+  let waiting = 0;
+  const next = () => new Promise<void>((resolve) => setImmediate(resolve));
+  const begin = () => {
+    if (spent === 0) void next().then(() => (spent = 0));
+  };
+  const inOrder = async (before: Promise<void>, changes: number) => {
+    await before;
+    while (spent >= CHANGES_PER_TURN) await next();
+    begin();
+    spent += changes;
+    waiting--;
+  };
+  return (changes) => {
+    if (waiting === 0 && spent < CHANGES_PER_TURN) {
+      begin();
+      spent += changes;
+      return undefined;
+    }
+    waiting++;
+    return (last = inOrder(last, changes));
+  };
 }
 
 /** Map order is the order of writing, and all tokens live equally long: the dead ones are in front. */

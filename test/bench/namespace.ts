@@ -1,10 +1,10 @@
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { localFeed } from '#agent/embedded/change-feed.ts';
+import { heapMetastore } from '#agent/embedded/heap-metastore.ts';
 import { lmdbMetastore } from '#agent/embedded/lmdb-metastore.ts';
 import { orderedTokens } from '#agent/tokens.ts';
 import { joinPath, type Name, type Path } from '#shared/model/names.ts';
@@ -16,7 +16,7 @@ import { bareRows } from './bare-rows.ts';
 /**
  * The namespace at size, on LMDB: a directory filled by `create`, and a deep tree that a store's listings bring. Each figure is
  * taken at 1 % and at 100 %, beside LMDB bare with the same rows.
- * `node test/bench/namespace.ts [--directory 1000000] [--tree 10000000] [--callers 64] [--dir FOLDER]`
+ * `node test/bench/namespace.ts [--directory 1000000] [--tree 10000000] [--callers 64] [--dir FOLDER] [--metastore heap]`
  */
 const { values } = parseArgs({
   options: {
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     tree: { type: 'string', default: '10000000' },
     callers: { type: 'string', default: '64' },
     dir: { type: 'string', default: tmpdir() },
+    metastore: { type: 'string', default: 'lmdb' },
   },
 });
 const FILES = Number(values.directory);
@@ -42,7 +43,10 @@ const TREE = '/tree' as Path;
 const folder = mkdtempSync(join(values.dir, 'leat-bench-'));
 const feed = localFeed();
 const clock = () => performance.timeOrigin + performance.now();
-const metastore = lmdbMetastore({ dir: folder, feed, clock, durability: 'relaxed' });
+const metastore =
+  values.metastore === 'heap'
+    ? heapMetastore({ feed, clock })
+    : lmdbMetastore({ dir: folder, feed, clock, durability: 'relaxed' });
 const rows: string[][] = [];
 let kept = 0;
 let reclaimed = 0;
@@ -71,7 +75,7 @@ async function run(): Promise<void> {
   await fillTree(namespace);
   await report('rows in all, disk', async () => {
     await metastore.flushed();
-    const bytes = statSync(join(folder, 'namespace.mdb')).blocks * 512;
+    const bytes = metastore.rowsFile === undefined ? 0 : statSync(metastore.rowsFile).blocks * 512;
     return `${kept.toLocaleString('en')} rows, ${(bytes / MIB).toFixed(0)} MiB, ${(bytes / kept).toFixed(0)} B/row`;
   });
   await report('memory of the process', async () => memory());
@@ -206,14 +210,28 @@ function percentiles(samples: number[]): string {
   return `${at(0.5)} / ${at(0.99)} µs`;
 }
 
-/** Begins to watch; the answer ends it. */
+/**
+ * Begins to watch for turns of the event loop that take long; the answer ends it. Beside other work of the machine much of a
+ * turn is spent waiting for a processor, so its own part is said too.
+ */
 function pauses(): () => string {
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  delay.enable();
+  const longest = { wall: 0, cpu: 0 };
+  let last = { wall: performance.now(), cpu: threadCpu() };
+  const watch = setInterval(() => {
+    const now = { wall: performance.now(), cpu: threadCpu() };
+    longest.wall = Math.max(longest.wall, now.wall - last.wall);
+    longest.cpu = Math.max(longest.cpu, now.cpu - last.cpu);
+    last = now;
+  }, 1);
   return () => {
-    delay.disable();
-    return `${(delay.max / 1e6).toFixed(0)} ms (p99.9 ${(delay.percentile(99.9) / 1e6).toFixed(0)} ms)`;
+    clearInterval(watch);
+    return `${longest.wall.toFixed(0)} ms, with at most ${longest.cpu.toFixed(0)} ms CPU`;
   };
+}
+
+function threadCpu(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }
 
 async function took(act: () => Promise<unknown>): Promise<string> {

@@ -116,6 +116,17 @@ export function metastoreContract(name: string, open: () => Promise<OpenMetastor
       await expect(async () => metastore.commit(many)).rejects.toThrow(/over 100/);
     });
 
+    it('leaves turns of the event loop to others, however many commits follow one another', async () => {
+      const { metastore } = await open();
+      let isOver = false;
+      setTimeout(() => (isOver = true), 1);
+      let commits = 0;
+      while (!isOver && commits < 200_000) {
+        await metastore.commit([put(`f${commits++ % 1000}`)]);
+      }
+      expect(isOver).toBe(true);
+    });
+
     it('never hands out an id twice', async () => {
       const { metastore } = await open();
       expect(new Set(Array.from({ length: 25_000 }, () => metastore.newId())).size).toBe(25_000);
