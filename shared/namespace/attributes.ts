@@ -5,7 +5,7 @@ import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, WRIT
 import { opened } from './closing.ts';
 import { commit, type Context, keyToTell, nanosOf, type Place, retried, revised } from './context.ts';
 import { type Intent, rowOf, storedAttributes } from './intent.ts';
-import type { MakePromise } from './intents.ts';
+import type { Debtor } from './intents.ts';
 import type { Actor, AttributePatch, Expectation } from './namespace.ts';
 import { expectSame } from './remove.ts';
 import { resolveOne } from './resolve.ts';
@@ -139,7 +139,7 @@ async function changeRow(
   path: Path,
   decide: (place: Place) => Partial<Inode>,
 ): Promise<Inode> {
-  const attempt = async (promise: MakePromise) => {
+  const attempt = async (debtor: Debtor) => {
     const place = await resolveOne(context, actor, path);
     demandWritable(context, place);
     const { key, inode } = place;
@@ -148,8 +148,8 @@ async function changeRow(
       await opened(context, key, inode);
       return undefined;
     }
-    const owed = attributesOwed(context, place, row);
-    const promised = owed && promise(owed);
+    const owed = attributesOwed(context, place, { row, debtor });
+    const promised = owed && debtor.promise(owed);
     const put = { act: 'put', key, when: { version: inode.version }, row } as const;
     const { committed } = await commit(context, actor, promised ? [put, promised.change] : [put]);
     if (!committed) return undefined;
@@ -160,11 +160,15 @@ async function changeRow(
 }
 
 /** The store learns what it can keep: mode, owner and time; xattrs stay here. */
-function attributesOwed(context: Context, { origin, inode, key, path }: Place, after: Inode): Intent | undefined {
+function attributesOwed(
+  context: Context,
+  { origin, inode, key, path }: Place,
+  { row: after, debtor }: { readonly row: Inode; readonly debtor: Debtor },
+): Intent | undefined {
   if (!origin || inode.mount !== undefined || inode.kind === 'symlink') return undefined;
   const isSame =
     inode.mode === after.mode && inode.uid === after.uid && inode.gid === after.gid && inode.mtime === after.mtime;
   if (isSame) return undefined;
   const attributes = storedAttributes(after);
-  return { act: 'setAttributes', ...keyToTell(context, origin, path), attributes, row: rowOf(key, inode) };
+  return { act: 'setAttributes', ...keyToTell(context, origin, { path, debtor }), attributes, row: rowOf(key, inode) };
 }

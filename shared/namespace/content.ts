@@ -3,7 +3,17 @@ import type { Inode, Origin } from '../model/inode.ts';
 import { baseName, type Path, parentOf, toText } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
 import { demandAccess, demandChange, WRITE } from './access.ts';
-import { commit, type Context, homeOf, mountedAt, nanosOf, type Place, retried, revised } from './context.ts';
+import {
+  commit,
+  type Context,
+  hasArrived,
+  homeOf,
+  mountedAt,
+  nanosOf,
+  type Place,
+  retried,
+  revised,
+} from './context.ts';
 import { newInode, putNew } from './create.ts';
 import { askStore } from './lookup.ts';
 import type { Actor, Found } from './namespace.ts';
@@ -51,25 +61,36 @@ async function begin(
   mode: number,
 ): Promise<{ readonly upload: Upload; readonly release: () => void }> {
   for (;;) {
-    const { directory, name } = await resolveTarget(context, actor, path);
-    const before = await child(context, actor, directory, name);
-    if (before && before.inode.kind !== 'file') demandFile(before);
-    demandChange(context, actor, directory);
-    if (before) demandAccess(actor, before, WRITE);
-    const place = before ?? placeOf(directory, name, newInode(context, actor, directory, { kind: 'file', mode }));
-    const { origin } = place;
-    if (!origin) {
-      const next = 'mount one with `leat mount`';
-      throw new LeatError('readOnly', `${toText(path)}: no store is mounted here to keep its bytes; ${next}`);
-    }
-    const keys = [origin, homeOf(context, origin, place.path)];
-    if (keys.some((key) => context.intents.keys.isPending(key))) {
+    const observation = context.intents.keys.observe();
+    try {
+      const upload = await look(context, actor, path, mode);
+      const { origin, place } = upload;
+      const keys = [origin, homeOf(context, origin, place.path)];
+      const isOwed = keys.some((key) => context.intents.keys.isPending(key));
+      if (!isOwed && !hasArrived(context, place, { observation })) {
+        return { upload, release: context.intents.hold(origin) };
+      }
       // What has to be waited for may change the way here.
       await context.intents.settled(keys);
-      continue;
+    } finally {
+      observation.end();
     }
-    return { upload: { directory, place, origin, isNew: !before }, release: context.intents.hold(origin) };
   }
+}
+
+async function look(context: Context, actor: Actor, path: Path, mode: number): Promise<Upload> {
+  const { directory, name } = await resolveTarget(context, actor, path);
+  const before = await child(context, actor, directory, name);
+  if (before && before.inode.kind !== 'file') demandFile(before);
+  demandChange(context, actor, directory);
+  if (before) demandAccess(actor, before, WRITE);
+  const place = before ?? placeOf(directory, name, newInode(context, actor, directory, { kind: 'file', mode }));
+  const { origin } = place;
+  if (!origin) {
+    const next = 'mount one with `leat mount`';
+    throw new LeatError('readOnly', `${toText(path)}: no store is mounted here to keep its bytes; ${next}`);
+  }
+  return { directory, place, origin, isNew: !before };
 }
 
 function demandFile({ inode, path }: Place): void {

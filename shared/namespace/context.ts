@@ -6,6 +6,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Change, CommitResult, Metastore, NewId, RowKey } from '../ports/metastore.ts';
 import type { UnderStore } from '../ports/under-store.ts';
 import type { DirectoryTimes } from './directory-times.ts';
+import type { Observation } from './intent-keys.ts';
 import type { Intents } from './intents.ts';
 import type { Actor, Found, Mount } from './namespace.ts';
 
@@ -87,13 +88,29 @@ export function homeOf(context: Context, { mount }: Origin, path: Path): Origin 
   return { mount, key: path.slice(root === ROOT_PATH ? 1 : root.length + 1) as StoreKey };
 }
 
+/** True when what was still to be read at an old key has been moved since it was looked up. */
+export function hasArrived(context: Context, { origin, path }: Found, { observation }: Observing): boolean {
+  if (!origin) return false;
+  const home = homeOf(context, origin, path);
+  return home.key !== origin.key && context.intents.keys.hasLeftFor(home, observation);
+}
+
+interface Observing {
+  readonly observation: Observation;
+}
+
 /**
  * The key by which the store is to be told of a change. A move that is owed brings what is at the old key, and leaves nothing
  * there; by then that key may be another file's.
  */
-export function keyToTell(context: Context, origin: Origin, path: Path): Origin {
+export function keyToTell(
+  context: Context,
+  origin: Origin,
+  { path, debtor }: { readonly path: Path; readonly debtor: Observing },
+): Origin {
   const home = homeOf(context, origin, path);
-  return context.intents.keys.isArriving(home) ? home : origin;
+  const { keys } = context.intents;
+  return keys.isArriving(home) || keys.hasLeftFor(home, debtor.observation) ? home : origin;
 }
 
 export function mountedAt(context: Context, id: MountId): MountedStore {

@@ -5,7 +5,7 @@ import { demandAccess, demandWritable, isInGroup, isSuperuser, SEARCH, WRITE } f
 import { confirmed } from './closing.ts';
 import { commit, type Context, inodeAt, keyToTell, nanosOf, type Place, retried } from './context.ts';
 import { type Intent, rowOf, storedAttributes } from './intent.ts';
-import type { Promised } from './intents.ts';
+import type { Debtor, Promised } from './intents.ts';
 import type { Actor } from './namespace.ts';
 import { placeOf } from './places.ts';
 import { child, demandDirectory, resolveOne, resolveTarget } from './resolve.ts';
@@ -68,15 +68,15 @@ export async function symlink(context: Context, actor: Actor, path: Path, target
 }
 
 function make(context: Context, actor: Actor, path: Path, entry: NewEntry): Promise<Inode> {
-  return context.intents.owing(async (promise) => {
+  return context.intents.owing(async (debtor) => {
     const target = await resolveTarget(context, actor, path);
     const { directory, name } = target;
     if (await child(context, actor, directory, name)) throw exists(target.path);
     if (!entry.isUnowed) demandWritable(context, directory);
     demandAccess(actor, directory, WRITE | SEARCH);
     const place = placeOf(directory, name, newInode(context, actor, directory, entry));
-    const owed = entry.isUnowed ? undefined : debtOf(context, place);
-    await putNew(context, actor, { directory, place, promised: owed && promise(owed) });
+    const owed = entry.isUnowed ? undefined : debtOf(context, place, debtor);
+    await putNew(context, actor, { directory, place, promised: owed && debtor.promise(owed) });
     return place.inode;
   });
 }
@@ -157,10 +157,10 @@ function modeOf(actor: Actor, { inode }: Place, { kind, mode }: NewEntry): numbe
   return mayKeep || !(bits & GROUP_EXECUTE) ? bits : bits & ~SETGID;
 }
 
-function debtOf(context: Context, { origin, path, key, inode }: Place): Intent | undefined {
+function debtOf(context: Context, { origin, path, key, inode }: Place, debtor: Debtor): Intent | undefined {
   if (!origin) return undefined;
   const attributes = storedAttributes(inode);
-  const told = keyToTell(context, origin, path);
+  const told = keyToTell(context, origin, { path, debtor });
   switch (inode.kind) {
     case 'directory':
       return { act: 'makeDirectory', ...told, attributes };

@@ -5,7 +5,7 @@ import { type Name, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import type { Context, NamespaceDeps } from './context.ts';
 import type { Intent } from './intent.ts';
-import { IntentKeys } from './intent-keys.ts';
+import { IntentKeys, type Observation } from './intent-keys.ts';
 import { type Failed, IntentLane } from './intent-lane.ts';
 
 /** An intent on its way into a commit. */
@@ -15,7 +15,12 @@ export interface Promised {
   accept(): Promise<void>;
 }
 
-export type MakePromise = (intent: Intent) => Promised;
+/** Who changes rows that a store is told of. */
+export interface Debtor {
+  promise(intent: Intent): Promised;
+  /** Begun before any path was resolved. */
+  readonly observation: Observation;
+}
 
 /** Whatever was owed to `key` or below is owed to `to` instead, or, without one, to nobody. */
 interface Displacement {
@@ -24,7 +29,7 @@ interface Displacement {
   readonly to?: StoreKey;
 }
 
-interface Debtor {
+interface Owing {
   /** How many displacements there had been when it began to resolve its path. */
   readonly since: number;
   /** Takes away what is noted of promises whose commit has not been made. */
@@ -46,7 +51,7 @@ export class Intents {
   /** Those that a promise under way may have to follow; so many came before the first of them. */
   #displacements: Displacement[] = [];
   #displacementsPast = 0;
-  readonly #debtors = new Set<Debtor>();
+  readonly #debtors = new Set<Owing>();
   #isStopped = false;
   readonly #turns = new Map<MountId, Promise<void>>();
 
@@ -84,12 +89,14 @@ export class Intents {
    * Runs a change of rows that owes a store something at keys which it learns by resolving a path. When a directory on that
    * path is moved or removed meanwhile, what is promised follows it.
    */
-  async owing<Result>(act: (promise: MakePromise) => Promise<Result>): Promise<Result> {
+  async owing<Result>(act: (debtor: Debtor) => Promise<Result>): Promise<Result> {
     const debtor = { since: this.#displacementsPast + this.#displacements.length, unaccepted: new Set<() => void>() };
+    const observation = this.keys.observe();
     this.#debtors.add(debtor);
     try {
-      return await act((intent) => this.#promise(intent, debtor));
+      return await act({ promise: (intent) => this.#promise(intent, debtor), observation });
     } finally {
+      observation.end();
       this.#debtors.delete(debtor);
       for (const settle of debtor.unaccepted) settle();
       this.#forgetDisplacements();
@@ -97,10 +104,7 @@ export class Intents {
   }
 
   /** As `owing`, for renames and removals of trees: one at a time in each mount, so that their keys are what they were. */
-  async displacing<Result>(
-    mount: MountId | undefined,
-    act: (promise: MakePromise) => Promise<Result>,
-  ): Promise<Result> {
+  async displacing<Result>(mount: MountId | undefined, act: (debtor: Debtor) => Promise<Result>): Promise<Result> {
     if (mount === undefined) return this.owing(act);
     const before = this.#turns.get(mount);
     const turn = Promise.withResolvers<void>();
@@ -150,7 +154,7 @@ export class Intents {
   }
 
   /** It counts from now on: between the commit and its answer the rows say already what the store does not. */
-  #promise(intent: Intent, { since, unaccepted }: Debtor): Promised {
+  #promise(intent: Intent, { since, unaccepted }: Owing): Promised {
     // By mount, then in order: a lane reads its own, page by page.
     const name = `${intent.mount}.${this.#deps.newToken()}` as Name;
     const key = { directory: INTENTS, name };

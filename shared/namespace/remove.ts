@@ -5,7 +5,7 @@ import { demandAccess, demandChange, demandSticky, SEARCH, WRITE } from './acces
 import { closedEmpty } from './closing.ts';
 import { commit, type Context, keyToTell, mountsWithin, type Place, retried } from './context.ts';
 import type { Intent } from './intent.ts';
-import type { MakePromise } from './intents.ts';
+import type { Debtor } from './intents.ts';
 import { load } from './list.ts';
 import type { Actor, Expectation } from './namespace.ts';
 import { child, demandDirectory, resolveTarget, type Target } from './resolve.ts';
@@ -17,7 +17,7 @@ export async function remove(
   path: Path,
   { kind, ...expect }: { readonly kind: 'file' | 'directory' } & Expectation,
 ): Promise<void> {
-  const attempt = async (promise: MakePromise) => {
+  const attempt = async (debtor: Debtor) => {
     const target = await resolveTarget(context, actor, path);
     const place = await findEntry(context, actor, target);
     expectSame(place, expect);
@@ -28,8 +28,8 @@ export async function remove(
     }
     const isDone =
       kind === 'directory'
-        ? await removeDirectory(context, actor, { place, promise })
-        : await detach(context, actor, { place, promise });
+        ? await removeDirectory(context, actor, { place, debtor })
+        : await detach(context, actor, { place, debtor });
     if (isDone) context.times.touch(context, target.directory);
     return isDone || undefined;
   };
@@ -38,13 +38,13 @@ export async function remove(
 
 /** One commit, whatever lies below: the row moves into the trash, the store is owed the removal, a reclaimer works behind. */
 export async function removeTree(context: Context, actor: Actor, path: Path): Promise<void> {
-  const attempt = async (promise: MakePromise) => {
+  const attempt = async (debtor: Debtor) => {
     const target = await resolveTarget(context, actor, path);
     const place = await findEntry(context, actor, target);
     demandNoMount(context, place);
     if (place.inode.kind === 'directory') demandAccess(actor, place, WRITE | SEARCH);
     const trash = place.inode.kind === 'directory' ? toTrash(context, place.inode) : undefined;
-    const isDone = await detach(context, actor, { place, promise, trash });
+    const isDone = await detach(context, actor, { place, debtor, trash });
     if (isDone) context.times.touch(context, target.directory);
     return isDone || undefined;
   };
@@ -81,14 +81,14 @@ export function demandNoMount(context: Context, { path }: Place): void {
 
 interface Detachment {
   readonly place: Place;
-  readonly promise: MakePromise;
+  readonly debtor: Debtor;
   /** With it a tree goes, else one entry. */
   readonly trash?: Change | undefined;
 }
 
-async function detach(context: Context, actor: Actor, { place, promise, trash }: Detachment): Promise<boolean> {
-  const owed = removalOf(context, place, trash !== undefined);
-  const promised = owed && promise(owed);
+async function detach(context: Context, actor: Actor, { place, debtor, trash }: Detachment): Promise<boolean> {
+  const owed = removalOf(context, place, { isTree: trash !== undefined, debtor });
+  const promised = owed && debtor.promise(owed);
   const { committed } = await commit(context, actor, [
     { act: 'remove', key: place.key, when: { version: place.inode.version } },
     ...(trash ? [trash] : []),
@@ -98,17 +98,21 @@ async function detach(context: Context, actor: Actor, { place, promise, trash }:
   return committed;
 }
 
-export function removalOf(context: Context, { origin, inode, path }: Place, isTree: boolean): Intent | undefined {
+export function removalOf(
+  context: Context,
+  { origin, inode, path }: Place,
+  { isTree, debtor }: { readonly isTree: boolean; readonly debtor: Debtor },
+): Intent | undefined {
   if (!origin) return undefined;
-  const told = keyToTell(context, origin, path);
+  const told = keyToTell(context, origin, { path, debtor });
   return isTree ? { act: 'removeTree', ...told } : { act: 'remove', ...told, kind: inode.kind };
 }
 
-async function removeDirectory(context: Context, actor: Actor, { place, promise }: Detachment): Promise<boolean> {
+async function removeDirectory(context: Context, actor: Actor, { place, debtor }: Detachment): Promise<boolean> {
   // Entries that nobody has looked at yet count too.
   await load(context, place);
   const isDone = await closedEmpty(context, actor, place, async (marked) => {
-    const isDetached = await detach(context, actor, { place: { ...place, inode: marked }, promise });
+    const isDetached = await detach(context, actor, { place: { ...place, inode: marked }, debtor });
     return isDetached || undefined;
   });
   return isDone ?? false;

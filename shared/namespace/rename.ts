@@ -7,6 +7,7 @@ import { closedEmpty, hasWaited } from './closing.ts';
 import {
   commit,
   type Context,
+  hasArrived,
   homeOf,
   inheritedOrigin,
   keyIn,
@@ -16,7 +17,7 @@ import {
   revised,
 } from './context.ts';
 import { rowOf } from './intent.ts';
-import type { MakePromise, Promised } from './intents.ts';
+import type { Debtor, Promised } from './intents.ts';
 import { load } from './list.ts';
 import { moving } from './moves.ts';
 import type { Actor, RenameOptions } from './namespace.ts';
@@ -36,8 +37,8 @@ export async function rename(
   return retried(context, from, async () => {
     const { directory } = await resolveTarget(context, actor, from);
     const mount = directory.origin?.mount;
-    const outcome = await context.intents.displacing(mount, (promise) =>
-      attempt(context, actor, { from, to, options, promise }),
+    const outcome = await context.intents.displacing(mount, (debtor) =>
+      attempt(context, actor, { from, to, options, debtor }),
     );
     // Outside of the turn: others go on while the store catches up.
     if (outcome && 'owed' in outcome) await context.intents.settled(outcome.owed);
@@ -52,18 +53,18 @@ interface Wish {
   readonly from: Path;
   readonly to: Path;
   readonly options: RenameOptions;
-  readonly promise: MakePromise;
+  readonly debtor: Debtor;
 }
 
 interface Plan {
-  readonly promise: MakePromise;
+  readonly debtor: Debtor;
   readonly place: Place;
   readonly source: Target;
   readonly target: Target;
   readonly replaced: Place | undefined;
 }
 
-async function attempt(context: Context, actor: Actor, { from, to, options, promise }: Wish): Promise<Outcome> {
+async function attempt(context: Context, actor: Actor, { from, to, options, debtor }: Wish): Promise<Outcome> {
   const source = await resolveTarget(context, actor, from);
   const place = await findEntry(context, actor, source);
   const target = await resolveTarget(context, actor, to);
@@ -71,10 +72,11 @@ async function attempt(context: Context, actor: Actor, { from, to, options, prom
   const replaced = await child(context, actor, target.directory, target.name);
   if (replaced && options.noReplace) throw new LeatError('exists', `${toText(to)}: exists`);
   if (replaced?.inode.id === place.inode.id) return { moved: place.inode };
-  const plan = { place, source, target, replaced, promise };
+  const plan = { place, source, target, replaced, debtor };
   demandAllowed(context, actor, plan);
   // What has to be waited for comes before the mark: nobody waits while others wait for him.
   if (await hasWaited(context, [place, ...guardedBy(plan)])) return undefined;
+  if (hasArrived(context, place, debtor)) return undefined;
   const keys = keysOf(context, place);
   if (keys.some((each) => context.intents.keys.isPending(each))) return { owed: keys };
   if (replaced?.inode.kind !== 'directory') return carryOver(context, actor, plan);
@@ -129,7 +131,8 @@ function demandAllowed(context: Context, actor: Actor, { place, target, replaced
 /** One commit: the row leaves one key and is put at the other. */
 async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<{ readonly moved: Inode } | undefined> {
   const { place, source, target, replaced } = plan;
-  if (keysOf(context, place).some((each) => context.intents.keys.isPending(each))) return undefined;
+  const isOwed = keysOf(context, place).some((each) => context.intents.keys.isPending(each));
+  if (isOwed || hasArrived(context, place, plan.debtor)) return undefined;
   const key = keyIn(target.directory, target.name);
   const { origin, promised } = debtsOf(context, plan);
   const { origin: _, ...plain } = place.inode;
@@ -158,14 +161,17 @@ interface Debts {
   readonly promised: readonly Promised[];
 }
 
-function debtsOf(context: Context, { place, target, replaced, promise }: Plan): Debts {
+function debtsOf(context: Context, { place, target, replaced, debtor }: Plan): Debts {
   const home = inheritedOrigin(target.directory, target.name);
   if (!place.origin || !home) return { origin: undefined, promised: [] };
   const to = homeOf(context, place.origin, target.path).key;
   const row = rowOf(keyIn(target.directory, target.name), place.inode);
   const move = { act: 'move', ...place.origin, to, kind: place.inode.kind, row } as const;
   // A file is replaced by the move itself; a directory, or what lies elsewhere, has to be gone before.
-  const removal = replaced && removalOf(context, replaced, false);
+  const removal = replaced && removalOf(context, replaced, { isTree: false, debtor });
   const isNeeded = replaced?.inode.kind === 'directory' || removal?.key !== to;
-  return { origin: place.origin, promised: [...(removal && isNeeded ? [removal] : []), move].map(promise) };
+  return {
+    origin: place.origin,
+    promised: [...(removal && isNeeded ? [removal] : []), move].map((each) => debtor.promise(each)),
+  };
 }

@@ -33,13 +33,17 @@ export interface StoreDirectory {
   readonly observation: Observation;
 }
 
-/** True when what the store says about this name cannot be the truth, because of what it is still owed. */
+/**
+ * True when what the store says about this name cannot be the truth, because of what it is still owed. While a move is owed,
+ * what is owed at the old key comes after it, and is another's.
+ */
 export function isUnsettled(context: Context, directory: StoreDirectory, name: Name, row?: Inode): boolean {
   const { place, origin, observation } = directory;
   const { keys } = context.intents;
-  const now = row?.origin ?? { mount: origin.mount, key: childKey(origin.key, name) };
   const home = homeOf(context, origin, joinPath(place.path, name));
-  return keys.isUnsettled(now, observation) || keys.isUnsettled(home, observation);
+  if (keys.isUnsettled(home, observation)) return true;
+  const now = row?.origin ?? { mount: origin.mount, key: childKey(origin.key, name) };
+  return !keys.isArriving(home) && keys.isUnsettled(now, observation);
 }
 
 /**
