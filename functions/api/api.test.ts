@@ -2,69 +2,10 @@ import fc from 'fast-check';
 import { hc } from 'hono/client';
 import { describe, expect, it } from 'vitest';
 import { LeatError } from '#shared/model/faults.ts';
-import { ROOT } from '#shared/model/ids.ts';
-import type { Inode } from '#shared/model/inode.ts';
-import { fromText, parsePath, type Path } from '#shared/model/names.ts';
-import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
-import { type Api, createApi } from './api.ts';
-import type { ApiDeps } from './deps.ts';
+import { fromText, parsePath } from '#shared/model/names.ts';
+import { api, FILE, HERE, OWNER } from '../../test/support/api.ts';
+import type { Api } from './api.ts';
 import { ByteSearchParams } from './percent.ts';
-
-const TOKEN = 'the-token';
-const HERE = 'http://127.0.0.1:4000';
-const BYTES = new TextEncoder().encode('0123456789');
-const FILE: Inode = {
-  kind: 'file',
-  id: ROOT,
-  mode: 0o640,
-  uid: 7,
-  gid: 8,
-  size: BYTES.length,
-  atime: 1n,
-  mtime: 1_700_000_000_123_456_789n,
-  ctime: 3n,
-  version: 1,
-  generation: 2,
-};
-
-/** An API over a namespace in which every path is the same file, unless a test says otherwise. */
-function api({ loopback = true, ...own }: { loopback?: boolean } & Partial<Namespace> = {}) {
-  const asked: { actor: Actor; path: Path }[] = [];
-  const namespace = {
-    async stat(actor: Actor, path: Path): Promise<Found> {
-      asked.push({ actor, path });
-      return { path, inode: FILE };
-    },
-    ...own,
-  } as Namespace;
-  const deps: ApiDeps = {
-    namespace,
-    content: {
-      async *read({ inode }, { offset, length }) {
-        if (inode.generation < 2) throw new LeatError('changed', 'another version');
-        yield BYTES.subarray(offset, offset + length);
-      },
-      async *load() {
-        yield { filesFound: 1, filesLoaded: 1, bytesFound: 1, bytesLoaded: 1, filesFailed: 0 };
-        throw new LeatError('unavailable', 'the store is down');
-      },
-      free: async () => ({ files: 0, bytes: 0 }),
-      cachedBytes: () => 4,
-    },
-    owner: { uid: 0, gid: 0, groups: [] },
-    token: TOKEN,
-    loopback,
-    log: () => {},
-    info: async () => Promise.reject(new Error('a bug')),
-    stop: () => {},
-  };
-  const app = createApi(deps);
-  const request = (path: string, headers: Record<string, string> = {}, init: RequestInit = {}) =>
-    app.request(`${HERE}${path}`, { ...init, headers: { host: '127.0.0.1:4000', ...headers } });
-  return { app, request, asked };
-}
-
-const OWNER = { authorization: `Bearer ${TOKEN}` };
 
 describe('who may ask', () => {
   it('serves the holder of the token as the owner, and others on loopback as nobody', async () => {

@@ -1,17 +1,14 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import { z } from 'zod';
 import { LeatError } from '#shared/model/faults.ts';
-import { NAME_BYTES_MAX, parseName, parsePath, toText } from '#shared/model/names.ts';
+import { fromText, parseName, parsePath, toText } from '#shared/model/names.ts';
 
 const JSON_BYTES_MAX = 1 << 20;
 const QUERY_CHARS_MAX = 32 * 1024;
 
 /** Text of an absolute path; bytes that are not UTF-8 stand as lone surrogates U+DC80 to U+DCFF. */
 export const PathText = z.string().transform(parsePath);
-export const NameText = z
-  .string()
-  .max(NAME_BYTES_MAX)
-  .transform((text) => parseName(text));
+export const NameText = z.string().transform((text) => parseName(fromText(text)));
 export const Mode = z.int().min(0).max(0o7777);
 export const Flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 export const Count = z
