@@ -47,9 +47,12 @@ export function lmdbMetastore({ dir, feed, clock, durability }: LmdbMetastoreOpt
   const rowsFile = join(dir, 'namespace.mdb');
   const isRestored = restoreSyncedPages(rowsFile);
   const db = open(lmdbOptions(rowsFile));
-  const identity = checkFormat(db, dir, isRestored);
+  demandFormat(db, dir);
+  // Before anything is written: what the last process kept aside is held by nobody yet.
   const pages = new SyncedPages(db, rowsFile);
   const behind = new SyncBehind(() => pages.sync());
+  const identity = identify(db, isRestored);
+  behind.changed(1);
   const table = rowTable(db);
   const sweep = tokenSweep(db, table);
   const waiting: Waiting[] = [];
@@ -110,6 +113,7 @@ export function lmdbMetastore({ dir, feed, clock, durability }: LmdbMetastoreOpt
     },
     flushed: () => behind.synced().catch((error: unknown) => Promise.reject(unwritable(dir, error))),
     async close() {
+      while (waiting.length > 0) await new Promise((resolve) => setImmediate(resolve));
       const isSynced = await behind.synced().then(
         () => true,
         () => false,
@@ -216,16 +220,16 @@ const META_FORMAT = Buffer.from('\xffformat', 'latin1');
 const META_IDENTITY = Buffer.from('\xffidentity', 'latin1');
 const META_NEXT_ID = Buffer.from('\xffnext-id', 'latin1');
 
+function demandFormat(db: RootDatabase<Buffer, Key>, dir: string): void {
+  const format = Number(db.getBinary(META_FORMAT)?.toString() ?? FORMAT);
+  if (format <= FORMAT) return;
+  void db.close();
+  const what = `was written by a newer Leat (format ${format}, this one reads ${FORMAT})`;
+  throw new LeatError('corrupt', `${dir} ${what}: use that one`);
+}
+
 /** After a power failure the last ids and generations were not written: whoever kept contents by them must not meet them again. */
-function checkFormat(db: RootDatabase<Buffer, Key>, dir: string, isRestored: boolean): string {
-  const format = db.getBinary(META_FORMAT)?.toString();
-  if (format !== undefined && Number(format) > FORMAT) {
-    void db.close();
-    throw new LeatError(
-      'corrupt',
-      `${dir} was written by a newer Leat (format ${format}, this one reads ${FORMAT}): use that one`,
-    );
-  }
+function identify(db: RootDatabase<Buffer, Key>, isRestored: boolean): string {
   const known = isRestored ? undefined : db.getBinary(META_IDENTITY)?.toString();
   const identity = known ?? crypto.randomUUID();
   db.transactionSync(() => {

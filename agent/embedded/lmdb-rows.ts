@@ -12,7 +12,10 @@ export function lmdbOptions(path: string): RootDatabaseOptionsWithPath {
   return { path, keyEncoding: 'binary', encoding: 'binary', mapSize: MAP_BYTES, maxReaders: READERS_MAX, noSync: true };
 }
 
-/** The rows as they lie in the file of `lmdbMetastore`, for another thread of the same process. */
+/**
+ * The rows as they lie in the file of `lmdbMetastore`, for another thread of the same process, or another process. The thread
+ * has to return to its event loop every some thousand reads: lmdb-js sets a timer for each, which it keeps until it fires.
+ */
 export interface Rows {
   /**
    * From now on every commit that has answered shows; until then all reads see the rows as they were. What lets go of the

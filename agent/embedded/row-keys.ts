@@ -2,7 +2,7 @@ import type { InodeId } from '#shared/model/ids.ts';
 import { NAME_BYTES_MAX } from '#shared/model/names.ts';
 
 /** A row's key in LMDB is the directory's id and then the name, so that a directory is one range in name order. */
-export const KEY_BYTES_MAX = 16 + NAME_BYTES_MAX;
+const KEY_BYTES_MAX = 16 + NAME_BYTES_MAX;
 
 export function rowKeyBytes(directory: InodeId, name: string): Buffer {
   return Buffer.from(directory + name, 'latin1');

@@ -1,3 +1,5 @@
+import { isFault } from '#shared/model/faults.ts';
+
 /** From the first commit that is not on disk to the begin of its sync: half of what a power failure may cost. */
 const SYNC_DELAY_MS = 50;
 /** A change writes a page or two, which cannot be used again before a sync: a burst is synced sooner, so that the file stays small. */
@@ -60,7 +62,8 @@ export class SyncBehind {
     try {
       await this.#sync();
     } catch (error) {
-      this.#failure = error;
+      if (!isFault(error)) this.#failure = error;
+      else this.changed(0);
       throw error;
     } finally {
       this.#running = undefined;

@@ -14,6 +14,7 @@ import {
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import type { Key, RootDatabase, Transaction } from 'lmdb';
+import { LeatError } from '#shared/model/faults.ts';
 
 /** An LMDB file begins with two meta pages, which commits write in turn: they say where the tree of rows begins. */
 const METAS = 2;
@@ -59,19 +60,28 @@ export class SyncedPages {
     }
   }
 
-  /** All that is committed when it is called is safe when it resolves. One at a time. */
+  /** All that is committed when it is called is safe when it resolves. One at a time. A fault may be tried again. */
   async sync(): Promise<void> {
     const next = this.#capture();
     try {
       await fdatasyncOf(this.#rows);
-      const slot = this.#nextSlot();
-      await writeOf(this.#aside, slot.bytes, 0, slot.bytes.length, slot.at);
+      await this.#keepAside();
     } catch (error) {
       next.done();
       throw error;
     }
     this.#held?.done();
     this.#held = next;
+  }
+
+  async #keepAside(): Promise<void> {
+    const slot = this.#nextSlot();
+    try {
+      await writeOf(this.#aside, slot.bytes, 0, slot.bytes.length, slot.at);
+    } catch (cause) {
+      // Nothing is lost by it: the snapshot before is still held, and the next sync tries again.
+      throw new LeatError('unavailable', `${this.#asideFile}: could not be written`, { cause });
+    }
   }
 
   /** After the last sync. Without the file aside the rows are taken as they are: they may be copied or restored by hand. */
