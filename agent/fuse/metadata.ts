@@ -230,7 +230,7 @@ export function forgetMany(session: Session, request: Request): void {
   for (let i = 0; i < count; i++) session.nodes.forget(u64(request, 48 + i * 16), u64(request, 56 + i * 16));
 }
 
-export function rowIn(answer: object): Uint8Array {
+function rowIn(answer: object): Uint8Array {
   if ('row' in answer) return answer.row as Uint8Array;
   throw new Refusal(errno.EIO);
 }

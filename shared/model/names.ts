@@ -109,8 +109,3 @@ export function parentOf(path: Path): Path {
 export function baseName(path: Path): Name {
   return path.slice(path.lastIndexOf('/') + 1) as Name;
 }
-
-/** True when `path` is `directory` or lies below it. */
-export function isWithin(path: Path, directory: Path): boolean {
-  return path === directory || directory === '/' || path.startsWith(`${directory}/`);
-}

@@ -10,9 +10,9 @@ import type { Actor, AttributePatch, Expectation } from './namespace.ts';
 import { expectSame } from './remove.ts';
 import { resolveOne } from './resolve.ts';
 
-export const XATTR_NAME_BYTES_MAX = 255;
-export const XATTR_VALUE_BYTES_MAX = 64 * 1024;
-export const XATTRS_BYTES_MAX = 128 * 1024;
+const XATTR_NAME_BYTES_MAX = 255;
+const XATTR_VALUE_BYTES_MAX = 64 * 1024;
+const XATTRS_BYTES_MAX = 128 * 1024;
 const SETUID = 0o4000;
 const SETGID = 0o2000;
 const GROUP_EXECUTE = 0o010;

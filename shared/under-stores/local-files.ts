@@ -4,7 +4,7 @@ import { isFault, LeatError } from '../model/faults.ts';
 import type { Fingerprint, InodeKind, StoreKey } from '../model/inode.ts';
 import type { StoreAttributes, StoreEntry } from '../ports/under-store.ts';
 
-export function kindOf(stat: BigIntStats): InodeKind | undefined {
+function kindOf(stat: BigIntStats): InodeKind | undefined {
   if (stat.isFile()) return 'file';
   if (stat.isDirectory()) return 'directory';
   return stat.isSymbolicLink() ? 'symlink' : undefined; // fifos, sockets and devices have no bytes to show

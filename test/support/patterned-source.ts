@@ -3,11 +3,11 @@ import type { Fetch } from '#agent/cache/data-cache.ts';
 import type { ByteRange } from '#shared/ports/under-store.ts';
 
 /** The byte at an offset of the content `seed`: no two pages, and no two contents, look alike. */
-export function patternAt(seed: number, offset: number): number {
+function patternAt(seed: number, offset: number): number {
   return (Math.imul(offset ^ (offset >>> 11), 0x9e37_79b1) + Math.imul(seed, 0x85eb_ca6b)) >>> 24;
 }
 
-export function pattern(seed: number, range: ByteRange): Uint8Array {
+function pattern(seed: number, range: ByteRange): Uint8Array {
   const bytes = new Uint8Array(range.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = patternAt(seed, range.offset + i);
   return bytes;
