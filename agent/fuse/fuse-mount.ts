@@ -133,7 +133,8 @@ function invalidate(
   if (after) {
     const node =
       after.kind === 'directory' ? nodeIdOfDirectory(after.id) : nodeIdOf(inodeNumber(after.id), after.generation);
-    if (!before) tell({ placed: { node, parent, name: key.name } });
+    // An inode of the first version has never been anywhere else.
+    if (!before && after.version > 1) tell({ placed: { node, parent, name: key.name } });
     const isSame = before?.id === after.id && before.generation === after.generation;
     if (isSame) return notifications.attributes(node);
   }
