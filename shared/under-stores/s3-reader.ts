@@ -9,6 +9,8 @@ import { type Identity, ObjectRequests, type S3Endpoint } from './s3-request.ts'
 import { handOver, StoppedRead } from './stopped-read.ts';
 
 const ERROR_CHARS_MAX = 4096;
+/** A server that sends some bytes and then hangs is one that hangs. */
+const PROGRESS_BYTES_MIN = 16 * 1024;
 
 export interface S3ReaderOptions {
   readonly client: S3Client;
@@ -54,7 +56,7 @@ export class S3Reader {
         return;
       } catch (error) {
         attempts ??= new Attempts(this.#options.patience);
-        if (progress.offset > offset) attempts.progress();
+        if (progress.offset - offset >= PROGRESS_BYTES_MIN) attempts.progress();
         if (error instanceof StoppedRead) throw error.cause;
         this.#followClock(error);
         const trouble = signal?.aborted ? undefined : troubleOf(error);

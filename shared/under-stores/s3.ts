@@ -251,7 +251,14 @@ class S3UnderStore implements UnderStore {
 
   async #put(Key: string, Body: string, { kind, attributes }: { kind: InodeKind; attributes: StoreAttributes }) {
     const Metadata = toMetadata(kind, attributes);
-    const object = { Bucket: this.#bucket, Key, Body: Buffer.from(Body), Metadata, ...this.#encryption, ...this.#payer };
+    const object = {
+      Bucket: this.#bucket,
+      Key,
+      Body: Buffer.from(Body),
+      Metadata,
+      ...this.#encryption,
+      ...this.#payer,
+    };
     await this.#calls.send(new PutObjectCommand(object));
   }
 

@@ -45,7 +45,8 @@ function names({ open, traits }: StoreEngine): void {
   it.each(['', 'odd dir +%ü'])('keeps odd names as they are, in %j', async (directory) => {
     const store = await open();
     const prefix = directory === '' ? '' : `${directory}/`;
-    const odd = [...ODD_NAMES, 'x'.repeat(traits.nameBytesMax)];
+    const named = ODD_NAMES.filter((name) => traits.listsMarkup || !/[&<>"'`]/.test(name));
+    const odd = [...named, 'x'.repeat(traits.nameBytesMax)];
     await inLanes(odd.length, (i) => put(store, `${prefix}${odd[i]}`));
     const listed = (await store.list(key(directory))).entries;
     expect(listed.map(orderOf)).toEqual(odd.map((name) => key(prefix + name)).toSorted((a, b) => (a < b ? -1 : 1)));
@@ -119,9 +120,10 @@ function pages({ open, traits }: StoreEngine): void {
   });
 }
 
-function directories({ open }: StoreEngine): void {
+function directories({ open, traits }: StoreEngine): void {
   it('makes directories that are there when empty, and makes them again', async () => {
     const store = await open();
+    if (!traits.showsDeepPrefixes) await store.makeDirectory(key('a'));
     await store.makeDirectory(key('a/b'));
     await store.makeDirectory(key('a/b'));
     expect((await store.list(key(''))).entries.map(({ key: each, kind }) => [each, kind])).toEqual([

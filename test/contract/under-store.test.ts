@@ -14,6 +14,8 @@ const BEST = {
   holdsObjectAndPrefix: true,
   checksConditions: true,
   holdsAnyBytes: true,
+  showsDeepPrefixes: true,
+  listsMarkup: true,
   nameBytesMax: 255,
   copySource: 'from/a b+c%&=',
 };
@@ -24,6 +26,10 @@ const TRAITS: Record<S3Engine, StoreTraits> = {
     holdsAnyBytes: false,
     // It does not know If-None-Match and If-Match of writes.
     checksConditions: false,
+    // It looks for objects one level below the listed directory only.
+    showsDeepPrefixes: false,
+    // It escapes names twice.
+    listsMarkup: false,
     // Each object is some files, whose names are longer.
     nameBytesMax: 220,
     // It does not decode `+`, `&` and their like in the source of a copy.

@@ -10,6 +10,10 @@ export interface StoreTraits {
   readonly checksConditions: boolean;
   /** Names are any bytes; else they are UTF-8. */
   readonly holdsAnyBytes: boolean;
+  /** A directory shows that has nothing but directories in it. */
+  readonly showsDeepPrefixes: boolean;
+  /** Names are listed as they are, also with letters that XML escapes. */
+  readonly listsMarkup: boolean;
   readonly nameBytesMax: number;
   /** A name that it can copy from. */
   readonly copySource: string;
