@@ -57,6 +57,7 @@ export class SyncedPages {
     for (let i = 0; i < 2; i++) {
       const slot = this.#nextSlot();
       writeSync(this.#aside, slot.bytes, 0, slot.bytes.length, slot.at);
+      this.#count++;
     }
   }
 
@@ -78,6 +79,7 @@ export class SyncedPages {
     const slot = this.#nextSlot();
     try {
       await writeOf(this.#aside, slot.bytes, 0, slot.bytes.length, slot.at);
+      this.#count++;
     } catch (cause) {
       // Nothing is lost by it: the snapshot before is still held, and the next sync tries again.
       throw new LeatError('unavailable', `${this.#asideFile}: could not be written`, { cause });
@@ -100,9 +102,9 @@ export class SyncedPages {
     return this.#db.useReadTransaction();
   }
 
-  /** Slots are written in turn: one that is torn leaves the other. */
+  /** Slots are written in turn: one that is torn leaves the other, and is written again. */
   #nextSlot(): { readonly bytes: Buffer; readonly at: number } {
-    const count = this.#count++;
+    const count = this.#count;
     const bytes = Buffer.alloc(HEAD_BYTES + this.#metas.length);
     bytes.writeUInt32LE(this.#metas.length, 4);
     bytes.writeDoubleLE(count, 8);
