@@ -11,7 +11,7 @@ interface Room {
 /** Files, or rooms that they lie in, and what they may import; the longest that matches counts. This table is the architecture. */
 const ROOMS: Readonly<Record<string, Room>> = {
   shared: { mayImport: [/^shared\/(?!under-stores\/)/, /^zod$/] },
-  'shared/under-stores': { mayImport: [/^shared\//, /^@aws-sdk\//, /^@smithy\//, /^aws4$/, /^node:/] },
+  'shared/under-stores': { mayImport: [/^shared\//, /^@aws-sdk\//, /^@smithy\//, /^node:/] },
   functions: { mayImport: [/^(shared|functions)\//, /^@aws-sdk\//, /^node:/, /^@?hono(\/|$)/, /^zod$/] },
   agent: {
     mayImport: [/^agent\//, /^shared\/(?!under-stores\/)/, /^node:/, /^@?hono(\/|$)/, /^(zod|lru-cache|koffi|lmdb)$/],
