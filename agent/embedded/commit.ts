@@ -59,5 +59,6 @@ export function isAlive(row: Row | undefined, now: number): boolean {
 function holds(when: Condition, row: Row | undefined): boolean {
   if (when === 'any') return true;
   if (when === 'absent') return row === undefined;
-  return row?.version === when.version;
+  if (row?.version !== when.version) return false;
+  return when.id === undefined || (row.kind !== 'record' && row.id === when.id);
 }

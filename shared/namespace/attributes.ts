@@ -3,7 +3,7 @@ import { heldTime, type Inode, type Nanos } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
 import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, WRITE } from './access.ts';
 import { opened } from './closing.ts';
-import { commit, type Context, keyToTell, nanosOf, type Place, retried, revised } from './context.ts';
+import { asRead, commit, type Context, keyToTell, nanosOf, type Place, retried, revised } from './context.ts';
 import { type Intent, rowOf, storedAttributes } from './intent.ts';
 import type { Debtor } from './intents.ts';
 import type { Actor, AttributePatch, Expectation } from './namespace.ts';
@@ -150,7 +150,7 @@ async function changeRow(
     }
     const owed = attributesOwed(context, place, { row, debtor });
     const promised = owed && debtor.promise(owed);
-    const put = { act: 'put', key, when: { version: inode.version }, row } as const;
+    const put = { act: 'put', key, when: asRead(inode), row } as const;
     const { committed } = await commit(context, actor, promised ? [put, promised.change] : [put]);
     if (!committed) return undefined;
     await promised?.accept();

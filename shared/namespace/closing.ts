@@ -2,7 +2,7 @@ import { LeatError } from '../model/faults.ts';
 import type { Inode } from '../model/inode.ts';
 import { toText } from '../model/names.ts';
 import type { RowKey } from '../ports/metastore.ts';
-import { commit, type Context, inodeAt, LEASE_MS, type Place, putRow } from './context.ts';
+import { asRead, commit, type Context, inodeAt, LEASE_MS, type Place, putRow } from './context.ts';
 import { found } from './moves.ts';
 import type { Actor } from './namespace.ts';
 
@@ -71,5 +71,5 @@ export async function closedEmpty<Result>(
 async function reopen(context: Context, key: RowKey, inode: Inode): Promise<void> {
   const { closing: _, ...open } = inode;
   const row = { ...open, version: inode.version + 1 };
-  await context.metastore.commit([{ act: 'put', key, when: { version: inode.version }, row }]);
+  await context.metastore.commit([{ act: 'put', key, when: asRead(inode), row }]);
 }

@@ -4,6 +4,7 @@ import { baseName, type Path, parentOf, toText } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
 import { demandAccess, demandChange, WRITE } from './access.ts';
 import {
+  asRead,
   commit,
   type Context,
   hasArrived,
@@ -123,7 +124,7 @@ async function finish(context: Context, actor: Actor, { path, upload, entry }: F
     return putUploaded(context, actor, { directory, place: fresh });
   }
   const row = revised(now, { ...content, generation: now.generation + 1 });
-  const put = { act: 'put', key: place.key, when: { version: now.version }, row } as const;
+  const put = { act: 'put', key: place.key, when: asRead(now), row } as const;
   return (await commit(context, actor, [put])).committed ? row : undefined;
 }
 

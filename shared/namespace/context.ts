@@ -3,7 +3,7 @@ import type { InodeId } from '../model/ids.ts';
 import type { Inode, MountId, Nanos, Origin, Row, StoreKey } from '../model/inode.ts';
 import { type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { Change, CommitResult, Metastore, NewId, RowKey } from '../ports/metastore.ts';
+import type { Change, CommitResult, Condition, Metastore, NewId, RowKey } from '../ports/metastore.ts';
 import type { UnderStore } from '../ports/under-store.ts';
 import type { DirectoryTimes } from './directory-times.ts';
 import type { Observation } from './intent-keys.ts';
@@ -140,8 +140,11 @@ export function revised(inode: Inode, patch: Partial<Inode>): Inode {
   return { ...inode, ...patch, version: inode.version + 1 };
 }
 
+/** The condition that the row is as it was read. */
+export const asRead = ({ version, id }: Inode): Condition => ({ version, id });
+
 export function putRow(key: RowKey, before: Inode, patch: Partial<Inode>): Change {
-  return { act: 'put', key, when: { version: before.version }, row: revised(before, patch) };
+  return { act: 'put', key, when: asRead(before), row: revised(before, patch) };
 }
 
 export function commit(context: Context, actor: Actor, changes: readonly Change[]): Promise<CommitResult> {

@@ -3,7 +3,7 @@ import type { Inode, InodeKind } from '../model/inode.ts';
 import { joinPath, namesOf, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import { demandAccess, demandWritable, isInGroup, isSuperuser, SEARCH, WRITE } from './access.ts';
 import { confirmed } from './closing.ts';
-import { commit, type Context, inodeAt, keyToTell, nanosOf, type Place, retried } from './context.ts';
+import { asRead, commit, type Context, inodeAt, keyToTell, nanosOf, type Place, retried } from './context.ts';
 import { type Intent, rowOf, storedAttributes } from './intent.ts';
 import type { Debtor, Promised } from './intents.ts';
 import type { Actor } from './namespace.ts';
@@ -115,7 +115,7 @@ async function takeBack(
     const now = await inodeAt(context, key);
     if (now?.id !== inode.id) return false;
     const { committed } = await commit(context, actor, [
-      { act: 'remove', key, when: { version: now.version } },
+      { act: 'remove', key, when: asRead(now) },
       ...(promised ? [{ act: 'remove', key: promised.change.key, when: 'any' } as const] : []),
     ]);
     return committed || undefined;

@@ -1,6 +1,6 @@
 import type { Inode } from '../model/inode.ts';
 import { opened } from './closing.ts';
-import { type Context, inodeAt, revised } from './context.ts';
+import { asRead, type Context, inodeAt, revised } from './context.ts';
 import type { RowOf } from './intent.ts';
 
 /** The row that an intent was made for; undefined once it has been removed or replaced. */
@@ -22,7 +22,7 @@ export async function reviseRow(
     const now = seen?.closing ? await opened(context, key, seen) : seen;
     const after = now && rewrite(now);
     if (!now || !after) return;
-    const put = { act: 'put', key, when: { version: now.version }, row: revised(after, {}) } as const;
+    const put = { act: 'put', key, when: asRead(now), row: revised(after, {}) } as const;
     if ((await context.metastore.commit([put])).committed) return;
   }
 }

@@ -6,7 +6,7 @@ import { type Change, CHANGES_MAX } from '../ports/metastore.ts';
 import type { UnderStore } from '../ports/under-store.ts';
 import { isSuperuser } from './access.ts';
 import { hasWaited } from './closing.ts';
-import { commit, type Context, mountsWithin, type Place, putRow, retried } from './context.ts';
+import { asRead, commit, type Context, mountsWithin, type Place, putRow, retried } from './context.ts';
 import { mkdir } from './create.ts';
 import { load } from './list.ts';
 import type { Actor, Mount, NewMount } from './namespace.ts';
@@ -84,7 +84,7 @@ async function join(context: Context, actor: Actor, made: Mount): Promise<true |
   const origin = { mount: made.id, key: '' as StoreKey };
   const row: Inode = { ...unlisted, version: place.inode.version + 1, mount: made.id, origin };
   const { committed } = await commit(context, actor, [
-    { act: 'put', key: place.key, when: { version: place.inode.version }, row },
+    { act: 'put', key: place.key, when: asRead(place.inode), row },
     {
       act: 'put',
       key: recordKey(made.id),
@@ -142,7 +142,7 @@ async function part(context: Context, actor: Actor, path: Path, id: MountId): Pr
   const { inode, key } = chain.pop() as Place;
   if (inode.mount !== id) return true;
   if (await hasWaited(context, chain.slice(-1))) return undefined;
-  const removal: Change = { act: 'remove', key, when: { version: inode.version } };
+  const removal: Change = { act: 'remove', key, when: asRead(inode) };
   const { committed } = await commit(context, actor, [
     ...(path === ROOT_PATH ? [emptied(context, { inode, key })] : [removal, ...unlisted(chain.at(-1))]),
     toTrash(context, inode),
@@ -156,14 +156,14 @@ function unlisted(directory: Place | undefined): Change[] {
   if (!directory?.origin) return [];
   const { listedAt: _, ...rest } = directory.inode;
   const row = { ...rest, version: rest.version + 1 };
-  return [{ act: 'put', key: directory.key, when: { version: rest.version }, row }];
+  return [{ act: 'put', key: directory.key, when: asRead(rest), row }];
 }
 
 /** The root cannot go, but what is in it can: it gets a new id, and the old one goes to the trash with all that hangs on it. */
 function emptied(context: Context, { inode, key }: Pick<Place, 'inode' | 'key'>): Change {
   const { mount: _, origin: __, listedAt: ___, ...plain } = inode;
   const row = { ...plain, version: inode.version + 1, id: context.newId() };
-  return { act: 'put', key, when: { version: inode.version }, row };
+  return { act: 'put', key, when: asRead(inode), row };
 }
 
 export function mountsOf(context: Context): Mount[] {

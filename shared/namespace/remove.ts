@@ -3,7 +3,7 @@ import { type Path, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import { demandAccess, demandChange, demandSticky, SEARCH, WRITE } from './access.ts';
 import { closedEmpty } from './closing.ts';
-import { commit, type Context, keyToTell, mountsWithin, type Place, retried } from './context.ts';
+import { asRead, commit, type Context, keyToTell, mountsWithin, type Place, retried } from './context.ts';
 import type { Intent } from './intent.ts';
 import type { Debtor } from './intents.ts';
 import { load } from './list.ts';
@@ -90,7 +90,7 @@ async function detach(context: Context, actor: Actor, { place, debtor, trash }: 
   const owed = removalOf(context, place, { isTree: trash !== undefined, debtor });
   const promised = owed && debtor.promise(owed);
   const { committed } = await commit(context, actor, [
-    { act: 'remove', key: place.key, when: { version: place.inode.version } },
+    { act: 'remove', key: place.key, when: asRead(place.inode) },
     ...(trash ? [trash] : []),
     ...(promised ? [promised.change] : []),
   ]);

@@ -5,6 +5,7 @@ import { type Change, CHANGES_MAX, type RowKey } from '../ports/metastore.ts';
 import { demandAccess, demandChange, demandSticky, WRITE } from './access.ts';
 import { closedEmpty, hasWaited } from './closing.ts';
 import {
+  asRead,
   commit,
   type Context,
   hasArrived,
@@ -138,8 +139,8 @@ async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<{ 
   const { origin: _, ...plain } = place.inode;
   const moved = revised(plain, { ctime: nanosOf(context.clock()), ...(origin && { origin }) });
   const changes: Change[] = [
-    { act: 'remove', key: place.key, when: { version: place.inode.version } },
-    { act: 'put', key, when: replaced ? { version: replaced.inode.version } : 'absent', row: moved },
+    { act: 'remove', key: place.key, when: asRead(place.inode) },
+    { act: 'put', key, when: replaced ? asRead(replaced.inode) : 'absent', row: moved },
     ...guardedBy(plan).map(({ key: each, inode }) => check(each, inode)),
     ...promised.map(({ change }) => change),
   ];
@@ -153,7 +154,7 @@ async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<{ 
   return { moved };
 }
 
-const check = (key: RowKey, { version }: Inode): Change => ({ act: 'check', key, when: { version } });
+const check = (key: RowKey, inode: Inode): Change => ({ act: 'check', key, when: asRead(inode) });
 
 interface Debts {
   /** Where the bytes stay until the store has moved them. */

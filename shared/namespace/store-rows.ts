@@ -7,6 +7,7 @@ import type { StoreEntry } from '../ports/under-store.ts';
 import type { Observation } from './intent-keys.ts';
 import { placeNow } from './places.ts';
 import {
+  asRead,
   childKey,
   type Context,
   homeOf,
@@ -100,7 +101,7 @@ export function rowChanges(context: Context, directory: StoreDirectory, { name, 
   const put = {
     act: 'put',
     key,
-    when: { version: before.version },
+    when: asRead(before),
     row: { ...row, version: before.version + 1 },
   } as const;
   return [put, ...removal.filter(({ act }) => act !== 'remove')];
@@ -112,7 +113,7 @@ function removalChanges(context: Context, { place }: StoreDirectory, name: Name,
   if (isDirectory ? mountsWithin(context, joinPath(place.path, name)).length > 0 : before.fingerprint === undefined) {
     return [];
   }
-  const removal = { act: 'remove', key: keyIn(place, name), when: { version: before.version } } as const;
+  const removal = { act: 'remove', key: keyIn(place, name), when: asRead(before) } as const;
   return isDirectory ? [removal, toTrash(context, before)] : [removal];
 }
 

@@ -7,8 +7,11 @@ export interface RowKey {
   readonly name: Name;
 }
 
-/** What must be true of the stored row for a change to apply. */
-export type Condition = 'any' | 'absent' | { readonly version: number };
+/**
+ * What must be true of the stored row for a change to apply. A version alone does not tell an inode from another one that has
+ * taken its key since: of an inode the id is to be given too.
+ */
+export type Condition = 'any' | 'absent' | { readonly version: number; readonly id?: InodeId };
 
 export type Change =
   | { readonly act: 'put'; readonly key: RowKey; readonly when: Condition; readonly row: Row }

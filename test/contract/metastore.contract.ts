@@ -53,6 +53,21 @@ export function metastoreContract(name: string, open: () => Promise<OpenMetastor
       expect(await metastore.commit(stale)).toEqual({ committed: false, failed: [0] });
     });
 
+    it('tells an inode from another of the same version that has taken its key', async () => {
+      const { metastore } = await open();
+      await metastore.commit([put('a', file(101))]);
+      const { id } = file(100);
+      expect(await metastore.commit([put('a', file(100), { version: 1, id })])).toEqual({
+        committed: false,
+        failed: [0],
+      });
+      const other = file(101).id;
+      expect(await metastore.commit([put('a', file(100), { version: 1, id: other })])).toEqual({ committed: true });
+      expect(await metastore.commit([{ act: 'remove', key: key('a'), when: { version: 1, id } }])).toEqual({
+        committed: true,
+      });
+    });
+
     it('replaces and removes under a version', async () => {
       const { metastore } = await open();
       await metastore.commit([put('a')]);
