@@ -1,4 +1,16 @@
-import { chmod, lstat, mkdir, readFile, readdir, readlink, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  readFile,
+  readdir,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cliOn, openStage, type Stage } from '../support/cli.ts';
@@ -124,8 +136,29 @@ describe('fs load and fs free', () => {
     expect((await leat('fs', 'free', '/tree')).stdout).toBe('/tree: 0 files, 0 B dropped\n');
   });
 
+  it('shows how far it is to those who watch', async () => {
+    const { stdout, stderr } = await cliOn(here('data'), { watched: true })('fs', 'load', '/tree');
+    expect(stderr).toMatch(/^(\r\u001B\[K\d of \d files?, [^\r]+ cached)+\r\u001B\[K$/);
+    expect(stdout).toBe('/tree: 2 of 2 files, 3.0 MiB of 3.0 MiB cached\n');
+  });
+
+  it('names the files that fail, goes on with the others, and fails at last', async () => {
+    await mkdir(here('store', 'fleeting'));
+    for (const name of ['gone', 'kept']) await writeFile(here('store', 'fleeting', name), name);
+    await leat('mount', '/fleeting', local('store/fleeting'));
+    await leat('fs', 'ls', '/fleeting');
+    await rm(here('store', 'fleeting', 'gone'));
+    const { code, stdout, stderr } = await leat('fs', 'load', '/fleeting');
+    expect(stderr).toMatch(/^leat: \/fleeting\/gone: .*\nleat: 1 file below \/fleeting could not be cached\n$/);
+    expect([code, stdout]).toEqual([1, '/fleeting: 1 of 2 files, 4 B of 8 B cached\n']);
+    const lines = json((await leat('fs', 'load', '--json', '/fleeting')).stdout);
+    expect(lines).toContainEqual(expect.objectContaining({ path: '/fleeting/gone', kind: 'notFound' }));
+    expect(lines.at(-1)).toMatchObject({ filesFound: 2, filesLoaded: 1, filesFailed: 1 });
+    await leat('unmount', '/fleeting');
+  });
+
   it('stops when it is interrupted, with exit code 130', async () => {
-    const interrupted = cliOn(here('data'), AbortSignal.abort());
+    const interrupted = cliOn(here('data'), { signal: AbortSignal.abort() });
     expect(await interrupted('fs', 'load', '/')).toEqual({ code: 130, stdout: '', stderr: '' });
   });
 });

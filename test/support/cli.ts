@@ -11,13 +11,13 @@ const READY = 'Ctrl-C stops.';
 const START_TIMEOUT_MS = 30_000;
 
 /** Runs command lines in this process against the agent of a data directory, and catches what they print. */
-export function cliOn(data: string, signal: AbortSignal = new AbortController().signal) {
+export function cliOn(data: string, { watched = false, signal = new AbortController().signal } = {}) {
   return async (...argv: string[]): Promise<Ran> => {
     const printed = { stdout: '', stderr: '' };
     const code = await runCli(
       {
         env: { LEAT_DATA: data },
-        watched: false,
+        watched,
         signal,
         takeSignals: () => {},
         out: (text) => void (printed.stdout += text),
