@@ -41,7 +41,8 @@ const FETCH = new URL('./fetch.ts', import.meta.url).pathname;
 type Caches = 'none' | 'disk' | 'kernel';
 const operationsPerSecond = ({ operations, seconds }: Measured) => operations / seconds;
 const mebibytesPerSecond = ({ bytes, seconds }: Measured) => bytes / MIB / seconds;
-const cpuPerOperation = ({ cpuSeconds: cpu, operations }: Measured) => `${Math.round((cpu / operations) * 1e6)} µs CPU each`;
+const cpuPerOperation = ({ cpuSeconds: cpu, operations }: Measured) =>
+  `${Math.round((cpu / operations) * 1e6)} µs CPU each`;
 const cpuPerGiB = ({ cpuSeconds: cpu, bytes }: Measured) => `${(cpu / (bytes / 2 ** 30)).toFixed(2)} CPU s/GiB`;
 
 /** Which caches hold the data when the clock starts: no cache of ours, our own on the disk, or the kernel's too. */
@@ -80,7 +81,10 @@ function fetchBare({ fixtures, env, data }: Stage, what: string, inFlight: numbe
   rmSync(target, { recursive: true, force: true });
   dropKernelCaches();
   const args = [FETCH, `s3://${fixtures.bucket}`, what, String(inFlight), target];
-  const { stdout, stderr, status } = spawnSync(process.execPath, args, { env: { ...process.env, ...env }, encoding: 'utf8' });
+  const { stdout, stderr, status } = spawnSync(process.execPath, args, {
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout) as Measured;
 }
@@ -90,7 +94,8 @@ const small = (name: string, caches: 'disk' | 'kernel', profile?: 'training'): S
   unit: 'files/s',
   ...(profile && { profile }),
   async round(stage) {
-    const load = (root: string) => ({ kind: 'small', directory: join(root, 'small'), names: stage.fixtures.smallNames }) as const;
+    const load = (root: string) =>
+      ({ kind: 'small', directory: join(root, 'small'), names: stage.fixtures.smallNames }) as const;
     const [ours, native] = await againstNative(stage, { load, processes: PROCESSES, caches, path: '/s3/small' });
     return { ours: operationsPerSecond(ours), baseline: operationsPerSecond(native), side: cpuPerOperation(ours) };
   },
@@ -103,7 +108,8 @@ const random = (name: string, caches: 'none' | 'disk', reads: number): Scenario 
   unit: 'reads/s',
   async round(stage) {
     const size = stage.fixtures.bigBytes;
-    const load = (root: string) => ({ kind: 'random', file: join(root, 'big.bin'), blockBytes: BLOCK_BYTES, reads, size }) as const;
+    const load = (root: string) =>
+      ({ kind: 'random', file: join(root, 'big.bin'), blockBytes: BLOCK_BYTES, reads, size }) as const;
     const [ours, native] = await againstNative(stage, { load, processes: PROCESSES, caches, path: '/s3/big.bin' });
     return { ours: operationsPerSecond(ours), baseline: operationsPerSecond(native), side: cpuPerOperation(ours) };
   },
@@ -111,13 +117,18 @@ const random = (name: string, caches: 'none' | 'disk', reads: number): Scenario 
 
 function metadata(kind: 'stat' | 'ls -l', count: number): Scenario {
   return {
-    name: kind === 'stat' ? `stat of ${count}, ${PROCESSES} processes, kernel caches dropped` : `ls -l of ${count}, kernel caches dropped`,
+    name:
+      kind === 'stat'
+        ? `stat of ${count}, ${PROCESSES} processes, kernel caches dropped`
+        : `ls -l of ${count}, kernel caches dropped`,
     unit: 'entries/s',
     async round({ daemon, fixtures }) {
       const many = fixtures.many[count];
       if (!many) throw new Error(`there is no folder of ${count} files`);
       const run = async (directory: string, pid?: number) =>
-        kind === 'stat' ? measure({ kind, directory, names: many.names }, PROCESSES, pid) : listLong(directory, count, pid);
+        kind === 'stat'
+          ? measure({ kind, directory, names: many.names }, PROCESSES, pid)
+          : listLong(directory, count, pid);
       listLong(join(daemon.at, `many-${count}`), count); // the first touch lists the store
       dropKernelCaches();
       const ours = await run(join(daemon.at, `many-${count}`), daemon.pid);
@@ -159,7 +170,12 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'sequential 1 MiB reads, warm',
     unit: 'MiB/s',
     async round(stage) {
-      const [ours, native] = await againstNative(stage, { load: sequential, processes: 1, caches: 'disk', path: '/s3/big.bin' });
+      const [ours, native] = await againstNative(stage, {
+        load: sequential,
+        processes: 1,
+        caches: 'disk',
+        path: '/s3/big.bin',
+      });
       return { ours: mebibytesPerSecond(ours), baseline: mebibytesPerSecond(native), side: cpuPerGiB(ours) };
     },
   },
@@ -176,8 +192,11 @@ export const SCENARIOS: readonly Scenario[] = [
       const before = cpuSeconds(daemon.pid);
       await sleep(IDLE_MS);
       const idle = cpuSeconds(daemon.pid) - before;
-      return { ours: residentMiB(daemon.pid), baseline: 150, side: `${idle.toFixed(2)} CPU s in ${IDLE_MS / 1000} s idle` };
+      return {
+        ours: residentMiB(daemon.pid),
+        baseline: 150,
+        side: `${idle.toFixed(2)} CPU s in ${IDLE_MS / 1000} s idle`,
+      };
     },
   },
 ];
-
