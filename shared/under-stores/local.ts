@@ -208,22 +208,27 @@ class LocalUnderStore implements UnderStore {
     return this.#mustEntry(key);
   }
 
+  /** One by one: made all at once they would be made behind a symlink too. */
   async #makeParents(key: StoreKey): Promise<void> {
-    const parent = parentOf(key);
-    await fs.mkdir(this.#path(parent), { recursive: true }).catch((error: unknown) => {
-      if (!['EEXIST', 'ENOTDIR'].includes(codeOf(error))) throw error;
-      throw new LeatError('notDirectory', `${toText(parent)} is not a directory`, { cause: error });
-    });
-    await this.#demandInside(key);
+    for (const above of directoriesAbove(key)) {
+      await this.#demandDirectory(above).catch(async (error: unknown) => {
+        if (codeOf(error) !== 'ENOENT') throw error;
+        await fs.mkdir(this.#path(above)).catch((failed: unknown) => {
+          if (codeOf(failed) !== 'EEXIST') throw failed;
+        });
+        await this.#demandDirectory(above);
+      });
+    }
   }
 
   /** Every directory on the way is a real one: a symlink would lead out of the folder. */
   async #demandInside(key: StoreKey): Promise<void> {
-    for (let end = key.indexOf('/'); end > 0; end = key.indexOf('/', end + 1)) {
-      const above = key.slice(0, end) as StoreKey;
-      if (!(await fs.lstat(this.#path(above))).isDirectory())
-        throw new LeatError('notDirectory', `${toText(above)} is not a directory`);
-    }
+    for (const above of directoriesAbove(key)) await this.#demandDirectory(above);
+  }
+
+  async #demandDirectory(key: StoreKey): Promise<void> {
+    if ((await fs.lstat(this.#path(key))).isDirectory()) return;
+    throw new LeatError('notDirectory', `${toText(key)} is not a directory`);
   }
 
   /** False when a directory on the way is missing or is something else. */
@@ -267,6 +272,12 @@ async function demandVersion(file: fs.FileHandle, { fingerprint }: ReadOptions):
   if (!stat.isFile()) throw new LeatError('notFound', 'is not a file'); // a fifo, a socket or a device
   if (fingerprint !== undefined && fingerprintOf(stat) !== fingerprint)
     throw new LeatError('changed', 'was changed in its folder');
+}
+
+/** From the top down; of `a/b/` also `a/b`. */
+function directoriesAbove(key: StoreKey): StoreKey[] {
+  const names = key.split('/').slice(0, -1);
+  return key.startsWith('/') ? [] : names.map((_, i) => names.slice(0, i + 1).join('/') as StoreKey);
 }
 
 const parentOf = (key: StoreKey): StoreKey => key.slice(0, Math.max(0, key.lastIndexOf('/'))) as StoreKey;

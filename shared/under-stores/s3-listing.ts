@@ -1,7 +1,7 @@
 import type { ListObjectsV2CommandOutput, _Object } from '@aws-sdk/client-s3';
 import type { Fingerprint, StoreKey } from '../model/inode.ts';
 import { fromText } from '../model/names.ts';
-import type { StoreEntry, StorePage } from '../ports/under-store.ts';
+import type { StoreAttributes, StoreEntry, StorePage } from '../ports/under-store.ts';
 import { isNameable } from './memory.ts';
 
 /** A page of LIST with a delimiter, below the key prefix `directory`; `keyOf` makes keys of the bucket those of the mount. */
@@ -22,7 +22,7 @@ export function storePage(
   }
   for (const { Prefix = '' } of page.CommonPrefixes ?? []) {
     const key = decode(Prefix).slice(0, -1);
-    if (isNamed(key)) entries.push({ key: keyOf(key), kind: 'directory', size: 0 });
+    if (isNamed(key)) entries.push(directoryEntry(keyOf(key)));
     else unnameable++;
   }
   const cursor = page.IsTruncated ? page.NextContinuationToken : undefined;
@@ -49,6 +49,19 @@ export function entryOf(
     size: Size ?? 0,
     fingerprint: fingerprintOf(ETag),
     ...(LastModified && { mtime: BigInt(LastModified.getTime()) * 1_000_000n }),
+  };
+}
+
+/** A directory, with what its marker object says of it. */
+export function directoryEntry(key: StoreKey, { mode, uid, gid, mtime }: StoreAttributes = {}): StoreEntry {
+  return {
+    key,
+    kind: 'directory',
+    size: 0,
+    ...(mode !== undefined && { mode }),
+    ...(uid !== undefined && { uid }),
+    ...(gid !== undefined && { gid }),
+    ...(mtime !== undefined && { mtime }),
   };
 }
 

@@ -24,7 +24,7 @@ import { fromMetadata, toMetadata } from './s3-attributes.ts';
 import { newS3Client, patienceOf, S3Calls } from './s3-client.ts';
 import { copyObject } from './s3-copy.ts';
 import { isAbsent, s3Fault } from './s3-faults.ts';
-import { entryOf, fingerprintOf, firstKey, storePage } from './s3-listing.ts';
+import { directoryEntry, entryOf, fingerprintOf, firstKey, storePage } from './s3-listing.ts';
 import { parseS3Uri, S3Options } from './s3-options.ts';
 import { S3Reader } from './s3-reader.ts';
 import { upload } from './s3-upload.ts';
@@ -192,16 +192,7 @@ class S3UnderStore implements UnderStore {
     if (key !== '' && first === undefined) return undefined;
     // A marker comes before all that lies below it.
     const marker = first === Prefix ? await this.#head(key, 'directory') : undefined;
-    const { mode, uid, gid, mtime } = marker ?? {};
-    return {
-      key,
-      kind: 'directory',
-      size: 0,
-      ...(mode !== undefined && { mode }),
-      ...(uid !== undefined && { uid }),
-      ...(gid !== undefined && { gid }),
-      ...(mtime !== undefined && { mtime }),
-    };
+    return directoryEntry(key, marker);
   }
 
   async #mustStat(key: StoreKey): Promise<StoreEntry> {

@@ -12,6 +12,7 @@ import { underStoreContract } from './under-store.contract.ts';
 
 const BEST = {
   holdsObjectAndPrefix: true,
+  moves: false,
   checksConditions: true,
   holdsAnyBytes: true,
   showsDeepPrefixes: true,
@@ -50,7 +51,7 @@ function localFolder(): StoreEngine {
   afterAll(() => rmSync(folder, { recursive: true }));
   return {
     name: 'local',
-    traits: { ...BEST, holdsObjectAndPrefix: false },
+    traits: { ...BEST, moves: true, holdsObjectAndPrefix: false },
     open: async () => localUnderStore({ root: mkdtempSync(join(folder, 'root-')) }),
   };
 }

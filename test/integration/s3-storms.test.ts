@@ -40,8 +40,8 @@ async function get(store: UnderStore, range = WHOLE, options?: ReadOptions): Pro
 const isBody = (got: Buffer, part = body): boolean => got.equals(part);
 
 describe('a body that breaks', () => {
-  it.each(['reset', 'end'] as const)('goes on where it stopped, after a %s', async (then) => {
-    server.strike = ({ number }) => (number <= 5 ? { after: 70_001 * number, then } : undefined);
+  it.each(['reset', 'end'] as const)('goes on where it stopped, after a %s', async (ending) => {
+    server.strike = ({ number }) => (number <= 5 ? { after: 70_001 * number, ending } : undefined);
     const range = { offset: 1000, length: 500_000 };
     expect(isBody(await get(open(), range), body.subarray(1000, 501_000))).toBe(true);
     const ranges = server.asked.map(({ headers }) => Number(/(\d+)-/.exec(headers.range ?? '')?.[1]));
@@ -55,7 +55,7 @@ describe('a body that breaks', () => {
     const other = randomBytes(body.length);
     server.strike = ({ number }) => {
       if (number > 1) server.put('a', other);
-      return number === 1 ? { after: 100_000, then: 'reset' } : undefined;
+      return number === 1 ? { after: 100_000, ending: 'reset' } : undefined;
     };
     const got: Buffer[] = [];
     const read = open().read(A, WHOLE, (bytes) => got.push(Buffer.from(bytes)));
@@ -150,7 +150,7 @@ describe('an outage', () => {
 
   it.each([
     ['before its answer', 'hang'],
-    ['within a body', { after: 5, then: 'hang' }],
+    ['within a body', { after: 5, ending: 'hang' }],
   ] as const)('of a server that hangs %s ends, also for those who wait for a connection', async (_, strike) => {
     server.strike = () => strike;
     const store = open({ 's3.request-timeout': '150', 's3.outage-patience': '100', 's3.connections': '2' });
@@ -158,10 +158,15 @@ describe('an outage', () => {
     for (const read of await Promise.allSettled(reads)) {
       expect(read).toMatchObject({ status: 'rejected', reason: { kind: 'unavailable' } });
     }
-    if (strike === 'hang') await expect(store.list('' as StoreKey)).rejects.toMatchObject({ kind: 'unavailable' });
     server.strike = () => undefined;
     expect(isBody(await get(store))).toBe(true);
   });
+});
+
+it('tells of a listing that hangs, too', async () => {
+  server.strike = () => 'hang';
+  const store = open({ 's3.request-timeout': '100', 's3.outage-patience': '0' });
+  await expect(store.list('' as StoreKey)).rejects.toMatchObject({ kind: 'unavailable' });
 });
 
 describe('a connection', () => {
@@ -188,7 +193,7 @@ describe('a connection', () => {
   });
 
   it('is given up at once when its reader is, and so is a place in the line', async () => {
-    server.strike = () => ({ after: 1000, then: 'hang' });
+    server.strike = () => ({ after: 1000, ending: 'hang' });
     const store = open({ 's3.connections': '1' });
     const controller = new AbortController();
     const started = Promise.withResolvers<void>();

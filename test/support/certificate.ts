@@ -52,7 +52,7 @@ function certificate({ subject, issuer, publicKey, extension: only }: Contents, 
   );
   const signature = der(0x03, Buffer.concat([Buffer.from([0]), sign('sha256', contents, signer)]));
   const body = sequence(contents, ECDSA_SHA256, signature).toString('base64');
-  return `-----BEGIN CERTIFICATE-----\n${body.replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`;
+  return `-----BEGIN CERTIFICATE-----\n${body.match(/.{1,64}/g)?.join('\n')}\n-----END CERTIFICATE-----\n`;
 }
 
 function der(tag: number, content: Buffer | string): Buffer {

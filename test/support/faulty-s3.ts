@@ -9,7 +9,7 @@ import type { Certificate } from './certificate.ts';
 export type Strike =
   | { readonly status: number; readonly code?: string; readonly headers?: Record<string, string> }
   /** The body stops after so many bytes: with a reset, with the end of the connection, or for ever. */
-  | { readonly after: number; readonly then: 'reset' | 'end' | 'hang' }
+  | { readonly after: number; readonly ending: 'reset' | 'end' | 'hang' }
   | 'hang'
   | 'reset'
   /** All right, but the connection is closed after it. */
@@ -120,8 +120,8 @@ function send(
   if (method === 'HEAD') return void response.end();
   if (typeof strike !== 'object' || !('after' in strike)) return sendPieces(response, part);
   response.write(part.subarray(0, strike.after), () => {
-    if (strike.then === 'reset') response.socket?.resetAndDestroy();
-    else if (strike.then === 'end') response.socket?.end();
+    if (strike.ending === 'reset') response.socket?.resetAndDestroy();
+    else if (strike.ending === 'end') response.socket?.end();
   });
 }
 

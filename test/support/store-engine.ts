@@ -6,6 +6,7 @@ import type { ByteRange, ReadOptions, StoreEntry, UnderStore, WriteOptions } fro
 export interface StoreTraits {
   /** A key may be an object and, with more behind a slash, a directory at once. */
   readonly holdsObjectAndPrefix: boolean;
+  readonly moves: boolean;
   /** `when` of a write is checked by the store, not only sent to it. */
   readonly checksConditions: boolean;
   /** Names are any bytes; else they are UTF-8. */
