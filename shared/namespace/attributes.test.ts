@@ -74,6 +74,30 @@ describe('attributes', () => {
     await refused('changed', namespace.setAttributes(root, F, { mode: 0 }, { id: 'another' as never }));
   });
 
+  it('change the file that has the name, when another has taken it that counts the same version', async () => {
+    let before: (() => Promise<unknown>) | undefined;
+    const { namespace } = await openNamespace({
+      wrap: (inner) => ({
+        ...inner,
+        async commit(...given) {
+          const act = before;
+          before = undefined;
+          await act?.();
+          return inner.commit(...given);
+        },
+      }),
+    });
+    const old = await namespace.create(root, F, { mode: 0o644 });
+    let fresh = old;
+    before = async () => {
+      await namespace.remove(root, F, 'file');
+      fresh = await namespace.create(root, F, { mode: 0o644 });
+    };
+    const after = await namespace.setAttributes(root, F, { mode: 0o600 });
+    expect([fresh.version, after.id]).toEqual([old.version, fresh.id]);
+    expect((await namespace.stat(root, F)).inode).toEqual(after);
+  });
+
   it('reach the store, and are the same after the next sync', async () => {
     const store = watchedStore();
     const { namespace, settled } = await openNamespace({ storeOf: () => store });
