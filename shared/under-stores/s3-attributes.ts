@@ -12,7 +12,7 @@ const TYPE_MASK = 0o170000;
 export function toMetadata(kind: InodeKind, { mode, uid, gid, mtime }: StoreAttributes): Record<string, string> {
   return {
     ...((mode !== undefined || kind !== 'file') && {
-      'file-permissions': `0${(TYPE_BITS[kind] | (mode ?? 0o755)).toString(8)}`,
+      'file-permissions': `0${(TYPE_BITS[kind] | (mode ?? (kind === 'symlink' ? 0o777 : 0o755))).toString(8)}`,
     }),
     ...(uid !== undefined && { 'file-owner': String(uid) }),
     ...(gid !== undefined && { 'file-group': String(gid) }),

@@ -9,12 +9,12 @@ export function s3Fault(error: unknown, what: string): LeatError {
   const { name, message } = error instanceof Error ? error : { name: '', message: String(error) };
   const fault = (kind: LeatError['kind'], hint: string) => new LeatError(kind, `${what}: ${hint}`, { cause: error });
   if (name === 'NoSuchBucket') return fault('unavailable', 'there is no such bucket; check its name and region');
+  if (isDenial(status, name))
+    return fault('denied', `refused (${name}); check the credentials and the bucket's policy`);
   if (name === 'AbortError') return fault('interrupted', 'was interrupted');
   if (status === 404 || name === 'NoSuchKey' || name === 'NotFound') return fault('notFound', 'no such object');
   if (status === 412) return fault('changed', 'the object is another version now');
   if (status === 409) return fault('contended', `another change of it is under way (${name}: ${message})`);
-  if (status === 401 || status === 403 || name === 'ExpiredToken')
-    return fault('denied', `refused (${name}); check the credentials and the bucket's policy`);
   if (name === 'CredentialsProviderError')
     return fault('denied', 'no credentials were found; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or s3.anonymous=true');
   if (status === 301 || name === 'AuthorizationHeaderMalformed')
@@ -25,8 +25,15 @@ export function s3Fault(error: unknown, what: string): LeatError {
   return fault('unavailable', unreachable(error));
 }
 
+/** Not every server says 403 to keys that it does not know; versitygw says 404, as if the object were absent. */
+export function isDenial(status: number, code: string): boolean {
+  return (
+    status === 401 || status === 403 || /^(InvalidAccessKeyId|ExpiredToken|InvalidToken|XAdminUserNotFound)$/.test(code)
+  );
+}
+
 export const isAbsent = (error: unknown): boolean =>
-  error instanceof S3ServiceException && error.$metadata.httpStatusCode === 404 && error.name !== 'NoSuchBucket';
+  error instanceof S3ServiceException && (error.name === 'NotFound' || error.name === 'NoSuchKey');
 
 export const wrongRegion = (region: string | undefined): string =>
   `the bucket lies in another region; set s3.region${region === undefined ? '' : `=${region}`}`;

@@ -4,8 +4,8 @@ import type { ByteRange, ReadOptions, Sink } from '../ports/under-store.ts';
 import { HttpConnections, type Limits } from './http-connections.ts';
 import type { ResponseEvents, ResponseHead } from './http-response.ts';
 import { Attempts, type Patience, RefusedAnswer, troubleOf } from './retry.ts';
-import { wrongRegion } from './s3-faults.ts';
-import { type Identity, ObjectRequests, type S3Endpoint } from './s3-request.ts';
+import { isDenial, s3Fault, wrongRegion } from './s3-faults.ts';
+import { ObjectRequests, type S3Endpoint } from './s3-request.ts';
 import { handOver, StoppedRead } from './stopped-read.ts';
 
 const ERROR_CHARS_MAX = 4096;
@@ -72,7 +72,8 @@ export class S3Reader {
   async #attempt(key: string, progress: Progress, to: { sink: Sink; signal: AbortSignal | undefined }): Promise<void> {
     const { connections, requests } = this.#ready ?? (await this.#prepared());
     const { client, isAnonymous } = this.#options;
-    const identity = isAnonymous ? undefined : await this.#identity();
+    // The chain of the SDK keeps what it found, and renews it before it expires.
+    const identity = isAnonymous ? undefined : await client.config.credentials();
     const answer = new RangeAnswer(progress, to.sink);
     const dateMs = Date.now() + client.config.systemClockOffset;
     await connections.exchange(requests.text({ ...progress, key, identity, dateMs }), answer, to.signal);
@@ -85,18 +86,6 @@ export class S3Reader {
     if (!(refusal instanceof RefusedAnswer) || refusal.code !== 'RequestTimeTooSkewed') return;
     const serverMs = Date.parse(refusal.date ?? '');
     if (Number.isFinite(serverMs)) this.#options.client.config.systemClockOffset = serverMs - Date.now();
-  }
-
-  /** The chain of the SDK keeps what it found, and renews it before it expires. */
-  async #identity(): Promise<Identity> {
-    try {
-      return await this.#options.client.config.credentials();
-    } catch (error) {
-      const next = 'set AWS_PROFILE or AWS_ACCESS_KEY_ID, or s3.anonymous=true';
-      throw new LeatError('denied', `no credentials were found (${(error as Error).message}); ${next}`, {
-        cause: error,
-      });
-    }
   }
 
   async #prepared(): Promise<Ready> {
@@ -118,8 +107,9 @@ export class S3Reader {
   }
 
   #explained(key: string, error: unknown, attempts: Attempts): unknown {
-    if (!isFault(error)) return error;
     const what = `s3://${this.#options.bucket}/${key}: read failed${attempts.toString()}`;
+    if (error instanceof Error && error.name === 'CredentialsProviderError') return s3Fault(error, what);
+    if (!isFault(error)) return error;
     return new LeatError(error.kind, `${what}: ${error.message}`, { cause: error });
   }
 }
@@ -184,10 +174,10 @@ function refuse(status: number, body: string, headers?: ResponseHead['headers'])
   const fault = (kind: LeatError['kind'], hint: string) => new LeatError(kind, hint, { cause });
   if (status === 416) return; // past the end: nothing to hand over
   if (code === 'NoSuchBucket') throw fault('unavailable', 'there is no such bucket; was it removed?');
+  if (isDenial(status, code) && !troubleOf(cause))
+    throw fault('denied', `refused (${code || status}); check the credentials and the bucket's policy`);
   if (status === 404) throw fault('notFound', 'no such object');
   if (status === 412) throw fault('changed', 'the object is another version now');
-  if ((status === 401 || status === 403 || code === 'ExpiredToken') && !troubleOf(cause))
-    throw fault('denied', `refused (${code || status}); check the credentials and the bucket's policy`);
   if (status === 407) throw fault('denied', 'the proxy wants a user and password: HTTP_PROXY=http://USER:PASSWORD@…');
   if (status === 301 || code === 'AuthorizationHeaderMalformed')
     throw fault('invalid', wrongRegion(headers?.get('x-amz-bucket-region')));
