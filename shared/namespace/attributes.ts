@@ -8,7 +8,7 @@ import { type Intent, rowOf, storedAttributes } from './intent.ts';
 import type { Debtor } from './intents.ts';
 import type { Actor, AttributePatch, Expectation } from './namespace.ts';
 import { expectSame } from './remove.ts';
-import { resolveOne } from './resolve.ts';
+import { resolve } from './resolve.ts';
 
 const XATTR_NAME_BYTES_MAX = 255;
 const XATTR_VALUE_BYTES_MAX = 64 * 1024;
@@ -140,7 +140,8 @@ async function changeRow(
   decide: (place: Place) => Partial<Inode>,
 ): Promise<Inode> {
   const attempt = async (debtor: Debtor) => {
-    const place = await resolveOne(context, actor, path);
+    const chain = await resolve(context, actor, path);
+    const place = chain.at(-1) as Place;
     demandWritable(context, place);
     const { key, inode } = place;
     const row = revised(inode, decide(place));
@@ -149,7 +150,7 @@ async function changeRow(
       return undefined;
     }
     const owed = attributesOwed(context, place, { row, debtor });
-    const promised = owed && debtor.promise(owed);
+    const promised = owed && debtor.promise(owed, chain);
     const put = { act: 'put', key, when: asRead(inode), row } as const;
     const { committed } = await commit(context, actor, promised ? [put, promised.change] : [put]);
     if (!committed) return undefined;

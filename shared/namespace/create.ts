@@ -76,7 +76,7 @@ function make(context: Context, actor: Actor, path: Path, entry: NewEntry): Prom
     demandAccess(actor, directory, WRITE | SEARCH);
     const place = placeOf(directory, name, newInode(context, actor, directory, entry));
     const owed = entry.isUnowed ? undefined : debtOf(context, place, debtor);
-    await putNew(context, actor, { directory, place, promised: owed && debtor.promise(owed) });
+    await putNew(context, actor, { directory, place, promised: owed && debtor.promise(owed, target.chain) });
     return place.inode;
   });
 }

@@ -10,7 +10,8 @@ export type RowOf = RowKey & { readonly id: InodeId };
 export type Intent = Origin &
   (
     | { readonly act: 'remove'; readonly kind: InodeKind }
-    | { readonly act: 'removeTree' }
+    /** `id` is of the directory that was there. */
+    | { readonly act: 'removeTree'; readonly id?: InodeId }
     | { readonly act: 'makeFile'; readonly attributes: StoredAttributes; readonly row: RowOf }
     | { readonly act: 'makeDirectory'; readonly attributes: StoredAttributes }
     | {

@@ -1,9 +1,9 @@
 import { LeatError } from '../model/faults.ts';
-import { INTENTS } from '../model/ids.ts';
+import { type InodeId, INTENTS } from '../model/ids.ts';
 import type { MountId, Origin, RecordRow, StoreKey } from '../model/inode.ts';
 import { type Name, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
-import type { Context, NamespaceDeps } from './context.ts';
+import type { Context, NamespaceDeps, Place } from './context.ts';
 import type { Intent } from './intent.ts';
 import { IntentKeys, type Observation } from './intent-keys.ts';
 import { type Failed, IntentLane } from './intent-lane.ts';
@@ -17,13 +17,16 @@ export interface Promised {
 
 /** Who changes rows that a store is told of. */
 export interface Debtor {
-  promise(intent: Intent): Promised;
+  /** `way`: the directories that were gone through to the key. */
+  promise(intent: Intent, way: readonly Place[]): Promised;
   /** Begun before any path was resolved. */
   readonly observation: Observation;
 }
 
-/** Whatever was owed to `key` or below is owed to `to` instead, or, without one, to nobody. */
+/** Whatever was owed below `key` is owed below `to` instead, or, without one, to nobody. */
 interface Displacement {
+  /** Of the directory. Another one may have its name since. */
+  readonly id: InodeId;
   readonly mount: MountId;
   readonly key: StoreKey;
   readonly to?: StoreKey;
@@ -94,7 +97,7 @@ export class Intents {
     const observation = this.keys.observe();
     this.#debtors.add(debtor);
     try {
-      return await act({ promise: (intent) => this.#promise(intent, debtor), observation });
+      return await act({ promise: (intent, way) => this.#promise(intent, way, debtor), observation });
     } finally {
       observation.end();
       this.#debtors.delete(debtor);
@@ -154,7 +157,7 @@ export class Intents {
   }
 
   /** It counts from now on: between the commit and its answer the rows say already what the store does not. */
-  #promise(intent: Intent, { since, unaccepted }: Owing): Promised {
+  #promise(intent: Intent, way: readonly Place[], { since, unaccepted }: Owing): Promised {
     // By mount, then in order: a lane reads its own, page by page.
     const name = `${intent.mount}.${this.#deps.newToken()}` as Name;
     const key = { directory: INTENTS, name };
@@ -165,7 +168,8 @@ export class Intents {
       accept: async () => {
         unaccepted.delete(settle);
         const passed = this.#displacements.slice(Math.max(0, since - this.#displacementsPast));
-        const followed = passed.reduce<Intent | undefined>((now, each) => now && follow(now, each), intent);
+        const onTheWay = passed.filter(({ id }) => way.some(({ inode }) => inode.id === id));
+        const followed = onTheWay.reduce<Intent | undefined>((now, each) => now && follow(now, each), intent);
         if (followed === intent) return this.#accept(name, intent, settle);
         if (followed) this.#accept(name, followed, this.keys.noteIntent(followed));
         settle();
@@ -176,7 +180,8 @@ export class Intents {
   }
 
   #accept(name: Name, intent: Intent, settle: () => void): void {
-    if (intent.act === 'move' || intent.act === 'removeTree') this.#displacements.push(intent);
+    const id = intent.act === 'move' ? intent.row.id : intent.act === 'removeTree' ? intent.id : undefined;
+    if (id !== undefined) this.#displacements.push({ ...intent, id });
     this.#forgetDisplacements();
     this.#laneOf(intent.mount).accept(name, intent, settle);
   }
@@ -203,7 +208,7 @@ function recordOf(intent: Intent): RecordRow {
 
 /** What an intent means after a displacement that was committed before it, but not known to it. */
 function follow(intent: Intent, { mount, key, to }: Displacement): Intent | undefined {
-  const isBelow = intent.mount === mount && (intent.key === key || intent.key.startsWith(`${key}/`));
+  const isBelow = intent.mount === mount && intent.key.startsWith(`${key}/`);
   // Renames and removals of trees take turns, and have seen it.
   if (!isBelow || intent.act === 'move' || intent.act === 'removeTree') return intent;
   return to === undefined ? undefined : { ...intent, key: `${to}${intent.key.slice(key.length)}` as StoreKey };

@@ -28,8 +28,8 @@ export async function remove(
     }
     const isDone =
       kind === 'directory'
-        ? await removeDirectory(context, actor, { place, debtor })
-        : await detach(context, actor, { place, debtor });
+        ? await removeDirectory(context, actor, { place, debtor, way: target.chain })
+        : await detach(context, actor, { place, debtor, way: target.chain });
     if (isDone) context.times.touch(context, target.directory);
     return isDone || undefined;
   };
@@ -44,7 +44,7 @@ export async function removeTree(context: Context, actor: Actor, path: Path): Pr
     demandNoMount(context, place);
     if (place.inode.kind === 'directory') demandAccess(actor, place, WRITE | SEARCH);
     const trash = place.inode.kind === 'directory' ? toTrash(context, place.inode) : undefined;
-    const isDone = await detach(context, actor, { place, debtor, trash });
+    const isDone = await detach(context, actor, { place, debtor, way: target.chain, trash });
     if (isDone) context.times.touch(context, target.directory);
     return isDone || undefined;
   };
@@ -82,13 +82,14 @@ export function demandNoMount(context: Context, { path }: Place): void {
 interface Detachment {
   readonly place: Place;
   readonly debtor: Debtor;
+  readonly way: readonly Place[];
   /** With it a tree goes, else one entry. */
   readonly trash?: Change | undefined;
 }
 
-async function detach(context: Context, actor: Actor, { place, debtor, trash }: Detachment): Promise<boolean> {
+async function detach(context: Context, actor: Actor, { place, debtor, way, trash }: Detachment): Promise<boolean> {
   const owed = removalOf(context, place, { isTree: trash !== undefined, debtor });
-  const promised = owed && debtor.promise(owed);
+  const promised = owed && debtor.promise(owed, way);
   const { committed } = await commit(context, actor, [
     { act: 'remove', key: place.key, when: asRead(place.inode) },
     ...(trash ? [trash] : []),
@@ -105,14 +106,14 @@ export function removalOf(
 ): Intent | undefined {
   if (!origin) return undefined;
   const told = keyToTell(context, origin, { path, debtor });
-  return isTree ? { act: 'removeTree', ...told } : { act: 'remove', ...told, kind: inode.kind };
+  return isTree ? { act: 'removeTree', ...told, id: inode.id } : { act: 'remove', ...told, kind: inode.kind };
 }
 
-async function removeDirectory(context: Context, actor: Actor, { place, debtor }: Detachment): Promise<boolean> {
+async function removeDirectory(context: Context, actor: Actor, { place, debtor, way }: Detachment): Promise<boolean> {
   // Entries that nobody has looked at yet count too.
   await load(context, place);
   const isDone = await closedEmpty(context, actor, place, async (marked) => {
-    const isDetached = await detach(context, actor, { place: { ...place, inode: marked }, debtor });
+    const isDetached = await detach(context, actor, { place: { ...place, inode: marked }, debtor, way });
     return isDetached || undefined;
   });
   return isDone ?? false;

@@ -173,6 +173,6 @@ function debtsOf(context: Context, { place, target, replaced, debtor }: Plan): D
   const isNeeded = replaced?.inode.kind === 'directory' || removal?.key !== to;
   return {
     origin: place.origin,
-    promised: [...(removal && isNeeded ? [removal] : []), move].map((each) => debtor.promise(each)),
+    promised: [...(removal && isNeeded ? [removal] : []), move].map((each) => debtor.promise(each, target.chain)),
   };
 }
