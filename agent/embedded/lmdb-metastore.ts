@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Key, open, type RootDatabase } from 'lmdb';
 import { isFault, LeatError } from '#shared/model/faults.ts';
-import { FIRST_FREE_ID, sequentialId, TOKENS } from '#shared/model/ids.ts';
+import { ABOVE_ROOT, FIRST_FREE_ID, sequentialId, TOKENS } from '#shared/model/ids.ts';
 import type { Row } from '#shared/model/inode.ts';
 import type { Name } from '#shared/model/names.ts';
 import { decodeRow, encodeRow } from '#shared/model/row-codec.ts';
@@ -44,7 +44,7 @@ interface Waiting {
  */
 export function lmdbMetastore({ dir, feed, clock, durability }: LmdbMetastoreOptions): EmbeddedMetastore {
   mkdirSync(dir, { recursive: true });
-  const rowsFile = join(dir, 'namespace.mdb');
+  const rowsFile = join(dir, 'rows.mdb');
   const isRestored = restoreSyncedPages(rowsFile);
   const db = open(lmdbOptions(rowsFile));
   demandFormat(db, dir);
@@ -215,10 +215,12 @@ function tokenSweep(db: RootDatabase<Buffer, Key>, table: RowTable): (now: numbe
   };
 }
 
-// No id starts with 0xff: sequential ones would have to pass 2^47.
-const META_FORMAT = Buffer.from('\xffformat', 'latin1');
-const META_IDENTITY = Buffer.from('\xffidentity', 'latin1');
-const META_NEXT_ID = Buffer.from('\xffnext-id', 'latin1');
+// Before all rows of ids that are handed out, and at names that no path has. Behind them the newest rows would never be the
+// last of the tree, and LMDB leaves pages full only where it grows at its end.
+const metaKey = (name: string) => rowKeyBytes(ABOVE_ROOT, `\0${name}`);
+const META_FORMAT = metaKey('format');
+const META_IDENTITY = metaKey('identity');
+const META_NEXT_ID = metaKey('next-id');
 
 function demandFormat(db: RootDatabase<Buffer, Key>, dir: string): void {
   const format = Number(db.getBinary(META_FORMAT)?.toString() ?? FORMAT);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Key, open } from 'lmdb';
@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { localFeed } from '#agent/embedded/change-feed.ts';
 import { lmdbMetastore } from '#agent/embedded/lmdb-metastore.ts';
 import { lmdbOptions } from '#agent/embedded/lmdb-rows.ts';
-import { inodeNumber, ROOT, TOKENS } from '#shared/model/ids.ts';
+import { rowKeyBytes } from '#agent/embedded/row-keys.ts';
+import { ABOVE_ROOT, inodeNumber, ROOT, TOKENS } from '#shared/model/ids.ts';
 import type { Row } from '#shared/model/inode.ts';
 import { NAME_BYTES_MAX, type Name } from '#shared/model/names.ts';
 import { type Change, TOKEN_LIFE_MS } from '#shared/ports/metastore.ts';
@@ -33,7 +34,7 @@ describe('the file of an LMDB metastore', () => {
     await metastore.commit([put('a')]);
     await metastore.close();
     const db = open<Buffer, Key>(lmdbOptions(path));
-    await db.put(Buffer.from('\xffformat', 'latin1'), Buffer.from('2'));
+    await db.put(rowKeyBytes(ABOVE_ROOT, '\0format'), Buffer.from('2'));
     await db.close();
     expect(() => openLmdb(dir)).toThrow(/newer Leat \(format 2, this one reads 1\)/);
     expect(() => openLmdb(dir)).toThrow(expect.objectContaining({ kind: 'corrupt' }));
@@ -49,6 +50,23 @@ describe('the file of an LMDB metastore', () => {
     expect(await second.get([{ directory: ROOT, name: 'a' as Name }])).toEqual([file(9)]);
     expect(inodeNumber(second.newId())).toBeGreaterThan(inodeNumber(id));
     await second.close();
+  });
+
+  it('holds full pages of rows that come in order, as listings of a tree bring them', async () => {
+    const metastore = openLmdb(dir);
+    const directories = 300;
+    const bytes = () => statSync(metastore.rowsFile ?? '').size;
+    for (let i = 0; i < directories; i++) {
+      const directory = metastore.newId();
+      const names = Array.from({ length: 100 }, (_, at) => `f${String(at).padStart(7, '0')}` as Name);
+      await metastore.commit(
+        names.map((name): Change => ({ act: 'put', key: { directory, name }, when: 'absent', row: file(i) })),
+      );
+      await metastore.flushed();
+    }
+    // A row is 70 bytes with its key and LMDB's head. Pages that were split in the middle for ever would hold half of it.
+    expect(bytes() / (directories * 100)).toBeLessThan(100);
+    await metastore.close();
   });
 
   it('takes names of every length, and any byte', async () => {

@@ -12,7 +12,7 @@ import { file } from '../contract/metastore.contract.ts';
 import { openLmdb } from '../support/metastores.ts';
 
 const PAGE = 4096;
-const FILE = 'namespace.mdb';
+const FILE = 'rows.mdb';
 const ROWS = 3000;
 const ROUNDS = 40;
 const SLOTS = [0, 131_072];
