@@ -1,3 +1,4 @@
+import { isFault } from '../model/faults.ts';
 import { ABOVE_ROOT, ROOT } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import type { Name } from '../model/names.ts';
@@ -16,6 +17,7 @@ import { runReclaimer } from './reclaimer.ts';
 import { resolveOne } from './resolve.ts';
 
 const ROOT_MODE = 0o755;
+const STARTS_MAX = 3;
 
 /** A namespace that works for its stores until it is closed. */
 export interface RunningNamespace extends Namespace {
@@ -40,26 +42,26 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
   const reclaimer = runReclaimer(context);
   return {
     async stat(actor, path, options) {
-      const { inode, path: found, origin } = await resolveOne(context, actor, path, options);
+      const { inode, path: found, origin } = await patient(() => resolveOne(context, actor, path, options));
       return { inode, path: found, ...(origin && { origin }) };
     },
-    list: (actor, path, page) => list(context, actor, path, page),
-    mkdir: (actor, path, { mode, parents = false }) => mkdir(context, actor, path, { mode, parents }),
-    create: (actor, path, options) => create(context, actor, path, options.mode),
-    symlink: (actor, path, target) => symlink(context, actor, path, target),
-    rename: (actor, from, to, options) => rename(context, actor, from, to, options),
-    remove: (actor, path, kind, expect) => remove(context, actor, path, { kind, ...expect }),
+    list: (actor, path, page) => patient(() => list(context, actor, path, page)),
+    mkdir: (actor, path, { mode, parents = false }) => patient(() => mkdir(context, actor, path, { mode, parents })),
+    create: (actor, path, options) => patient(() => create(context, actor, path, options.mode)),
+    symlink: (actor, path, target) => patient(() => symlink(context, actor, path, target)),
+    rename: (actor, from, to, options) => patient(() => rename(context, actor, from, to, options)),
+    remove: (actor, path, kind, expect) => patient(() => remove(context, actor, path, { kind, ...expect })),
     async removeTree(actor, path) {
-      await removeTree(context, actor, path);
+      await patient(() => removeTree(context, actor, path));
       reclaimer.wake();
     },
     setAttributes: (actor, path, patch, expect) =>
-      setAttributes(context, actor, path, { ...patch, ...(expect && { expect }) }),
-    setXattr: (actor, path, name, value, mode) => setXattr(context, actor, path, { name, value, mode }),
-    removeXattr: (actor, path, name) => removeXattr(context, actor, path, name),
+      patient(() => setAttributes(context, actor, path, { ...patch, ...(expect && { expect }) })),
+    setXattr: (actor, path, name, value, mode) => patient(() => setXattr(context, actor, path, { name, value, mode })),
+    removeXattr: (actor, path, name) => patient(() => removeXattr(context, actor, path, name)),
     write: (actor, path, body, options) => write(context, actor, path, { ...options, body }),
-    refresh: (path, known) => refresh(context, path, known),
-    sync: (actor, path, options) => sync(context, actor, path, options?.recursive ?? false),
+    refresh: (path, known) => patient(() => refresh(context, path, known)),
+    sync: (actor, path, options) => patient(() => sync(context, actor, path, options?.recursive ?? false)),
     mount: (actor, wanted) => mount(context, actor, wanted),
     async unmount(actor, path) {
       await unmount(context, actor, path);
@@ -73,6 +75,17 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
       for (const { store } of context.mounted.values()) await store.close();
     },
   };
+}
+
+/** What found its path moved away under it starts again from the root. */
+async function patient<Result>(act: () => Promise<Result>): Promise<Result> {
+  for (let i = 1; ; i++) {
+    try {
+      return await act();
+    } catch (error) {
+      if (i === STARTS_MAX || !isFault(error, 'contended')) throw error;
+    }
+  }
 }
 
 /** Once; of several that start together one makes it and the others find it. */

@@ -1,6 +1,6 @@
-import { isFault } from '../model/faults.ts';
+import { isFault, LeatError } from '../model/faults.ts';
 import type { Inode } from '../model/inode.ts';
-import type { Name } from '../model/names.ts';
+import { type Name, toText } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
 import { childKey, type Context, inodeAt, keyIn, mountedAt, type Place, retried } from './context.ts';
 import { beginListing, listBehind } from './listing.ts';
@@ -40,8 +40,7 @@ export async function askStore(context: Context, place: Place, name: Name): Prom
   if (!place.origin) return undefined;
   const { inode } = await retried(context, place.path, async () => {
     const directory = await observed(context, place);
-    // The path leads elsewhere by now: what the store has at the old one is nobody's.
-    if (!directory) return { inode: await inodeAt(context, keyIn(place, name)) };
+    if (!directory) return { inode: await knownRow(context, place, name) };
     try {
       return await compare(context, directory, name);
     } finally {
@@ -49,6 +48,13 @@ export async function askStore(context: Context, place: Place, name: Name): Prom
     }
   });
   return inode;
+}
+
+/** The path leads elsewhere by now, and what the store has at the old one is nobody's: rows may tell, else it starts again. */
+async function knownRow(context: Context, place: Place, name: Name): Promise<Inode | undefined> {
+  const inode = await inodeAt(context, keyIn(place, name));
+  if (inode || place.inode.listedAt !== undefined) return inode;
+  throw new LeatError('contended', `${toText(place.path)}: was moved meanwhile; look again`);
 }
 
 /** Undefined: what the store said may be of the past already. */

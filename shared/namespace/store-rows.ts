@@ -58,14 +58,13 @@ export function isDisturbed(context: Context, { place, origin, observation }: St
 }
 
 /**
- * A directory as it can be asked for, begun to be observed. One that is read at an old key may have arrived since it was
- * looked up; `undefined` when its path leads elsewhere by now.
+ * A directory as it can be asked for, begun to be observed. It may have been renamed, or have arrived at its own place, since
+ * it was looked up; `undefined` when its path leads elsewhere by now.
  */
 export async function observed(context: Context, looked: Place): Promise<StoreDirectory | undefined> {
   const observation = context.intents.keys.observe();
   try {
-    const isElsewhere = looked.origin && homeOf(context, looked.origin, looked.path).key !== looked.origin.key;
-    const place = isElsewhere ? await placeNow(context, looked.path) : looked;
+    const place = await placeNow(context, looked.path);
     if (place?.origin && place.inode.id === looked.inode.id) {
       return { place, mounted: mountedAt(context, place.origin.mount), origin: place.origin, observation };
     }
