@@ -58,7 +58,7 @@ export class HttpConnection {
     socket.on('error', (error) => connection.#drop(lost(error)));
     socket.on('end', () => connection.#ended());
     socket.on('close', () => {
-      connection.#drop(new LeatError('unavailable', `${server.name}: the connection was closed`));
+      if (connection.#exchange) connection.#drop(lost(new Error('the connection was closed')));
       onClose();
     });
     socket.setTimeout(timeoutMs, () =>
@@ -81,8 +81,9 @@ export class HttpConnection {
     });
   }
 
-  destroy(error: Error): void {
-    this.#fail(error);
+  /** `why` is told to an exchange that is under way. */
+  destroy(why?: Error): void {
+    if (why) this.#fail(why);
     this.#socket?.destroy();
   }
 

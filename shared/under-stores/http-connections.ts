@@ -50,7 +50,7 @@ export class HttpConnections {
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#sweeper);
-    for (const connection of this.#idle.splice(0)) connection.destroy(interrupted());
+    for (const connection of this.#idle.splice(0)) connection.destroy();
   }
 
   /** False when the server had closed the connection just as it was used again, which says nothing of the server's health. */
@@ -132,7 +132,7 @@ export class HttpConnections {
   }
 
   #putBack(connection: HttpConnection, canReuse: boolean): void {
-    if (!canReuse || this.#isClosed) return connection.destroy(interrupted());
+    if (!canReuse || this.#isClosed) return connection.destroy();
     connection.idleSinceMs = performance.now();
     this.#idle.push(connection);
     this.#sweepLater();
@@ -148,7 +148,7 @@ export class HttpConnections {
     this.#sweeper = undefined;
     const oldest = performance.now() - IDLE_MS_MAX;
     for (const connection of this.#idle.filter(({ idleSinceMs }) => idleSinceMs < oldest)) {
-      connection.destroy(interrupted());
+      connection.destroy();
     }
     if (this.#taken === 0 && this.#idle.length === 0) this.#buffers.length = 0;
     else this.#sweepLater();

@@ -4,10 +4,26 @@ const HEAD_BYTES_MAX = 64 * 1024;
 const LINE_BYTES_MAX = 4096;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
-export interface ResponseHead {
+/** Status and headers. Few of them are ever looked at, so they are looked for in the text, and not taken apart. */
+export class ResponseHead {
   readonly status: number;
-  /** Names in lower case; of repeated ones the last. */
-  readonly headers: ReadonlyMap<string, string>;
+  readonly #text: string;
+  #lowered: string | undefined;
+
+  constructor(status: number, text: string) {
+    this.status = status;
+    this.#text = text;
+  }
+
+  /** `name` in lower case; of repeated headers the first. */
+  header(name: string): string | undefined {
+    this.#lowered ??= this.#text.toLowerCase();
+    const start = this.#lowered.indexOf(`\r\n${name}:`);
+    if (start < 0) return undefined;
+    const at = start + name.length + 3;
+    const end = this.#text.indexOf('\r\n', at);
+    return this.#text.slice(at, end < 0 ? undefined : end).trim();
+  }
 }
 
 export interface ResponseEvents {
@@ -108,37 +124,38 @@ export class ResponseParser {
   }
 
   #begin(text: string): void {
-    const [first = '', ...lines] = text.split('\r\n');
-    const [, minor, code] = /^HTTP\/1\.([01]) (\d{3})/.exec(first) ?? [];
+    const [, minor, code] = /^HTTP\/1\.([01]) (\d{3})/.exec(text) ?? [];
     if (code === undefined)
-      throw new LeatError('unavailable', `the server does not speak HTTP/1.1: ${first.slice(0, 80)}`);
+      throw new LeatError('unavailable', `the server does not speak HTTP/1.1: ${text.slice(0, 80)}`);
     const status = Number(code);
     if (status < 200) return; // `100 Continue` and its like come before the answer
-    const headers = new Map<string, string>();
-    for (const line of lines) {
-      const colon = line.indexOf(':');
-      headers.set(line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim());
-    }
-    const connection = headers.get('connection')?.toLowerCase() ?? (minor === '0' ? 'close' : '');
+    const head = new ResponseHead(status, text);
+    const connection = head.header('connection')?.toLowerCase() ?? (minor === '0' ? 'close' : '');
     this.#canReuse = !connection.includes('close');
-    this.#events.onHead({ status, headers });
-    this.#frame(status, headers);
+    this.#events.onHead(head);
+    this.#frame(head);
   }
 
   /** How the body ends. */
-  #frame(status: number, headers: ReadonlyMap<string, string>): void {
-    const length = headers.get('content-length');
-    if (status === 204 || status === 304) this.#state = 'done';
-    else if (headers.get('transfer-encoding')?.toLowerCase() === 'chunked') this.#state = 'chunk-size';
-    else if (length === undefined) {
+  #frame(head: ResponseHead): void {
+    if (head.status === 204 || head.status === 304) {
+      this.#state = 'done';
+      return;
+    }
+    if (head.header('transfer-encoding')?.toLowerCase() === 'chunked') {
+      this.#state = 'chunk-size';
+      return;
+    }
+    const length = head.header('content-length');
+    if (length === undefined) {
       this.#state = 'until-close';
       this.#left = Number.POSITIVE_INFINITY;
       this.#canReuse = false;
-    } else {
-      if (!/^\d+$/.test(length)) throw new LeatError('unavailable', `the response has the length '${length}'`);
-      this.#left = Number(length);
-      this.#state = this.#left === 0 ? 'done' : 'fixed';
+      return;
     }
+    if (!/^\d+$/.test(length)) throw new LeatError('unavailable', `the response has the length '${length}'`);
+    this.#left = Number(length);
+    this.#state = this.#left === 0 ? 'done' : 'fixed';
   }
 
   #line(bytes: Buffer, at: number): number {

@@ -130,18 +130,18 @@ class RangeAnswer implements ResponseEvents {
   /** Before the first byte: it must be the version and the range that was asked for. */
   onHead(head: ResponseHead): void {
     this.#head = head;
-    const { status, headers } = head;
+    const { status } = head;
     if (status !== 200 && status !== 206) return;
     const progress = this.#progress;
-    const etag = headers.get('etag')?.replace(/^(W\/)?"|"$/g, '');
+    const etag = head.header('etag')?.replace(/^(W\/)?"|"$/g, '');
     if (progress.etag !== undefined && etag !== undefined && etag !== progress.etag)
       throw new LeatError('changed', 'the object is another version now');
     progress.etag ??= etag;
-    const range = status === 206 ? /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers.get('content-range') ?? '') : undefined;
+    const range = status === 206 ? /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(head.header('content-range') ?? '') : undefined;
     const start = status === 200 ? 0 : Number(range?.[1]);
     if (start !== progress.offset)
       throw new LeatError('corrupt', `the server answered from byte ${start}, not ${progress.offset}`);
-    const total = Number(status === 200 ? (headers.get('content-length') ?? Number.NaN) : range?.[2]);
+    const total = Number(status === 200 ? (head.header('content-length') ?? Number.NaN) : range?.[2]);
     this.#isEndKnown = Number.isFinite(total);
     if (this.#isEndKnown) progress.end = Math.min(progress.end, total);
   }
@@ -160,17 +160,17 @@ class RangeAnswer implements ResponseEvents {
 
   /** After the end of the answer: throws unless all was there. */
   check(): void {
-    const { status = 0, headers } = this.#head ?? {};
-    if (status !== 206 && status !== 200) return refuse(status, this.#refusal, headers);
+    if (this.#head && this.#head.status !== 206 && this.#head.status !== 200) return refuse(this.#head, this.#refusal);
     const { offset, end } = this.#progress;
     if (this.#isEndKnown && offset < end)
       throw new LeatError('unavailable', `the server sent ${end - offset} bytes less than it had said`);
   }
 }
 
-function refuse(status: number, body: string, headers?: ResponseHead['headers']): void {
+function refuse(head: ResponseHead, body: string): void {
+  const { status } = head;
   const code = /<Code>([^<]*)<\/Code>/.exec(body)?.[1] ?? '';
-  const cause = new RefusedAnswer(status, code, headers?.get('date'));
+  const cause = new RefusedAnswer(status, code, head.header('date'));
   const fault = (kind: LeatError['kind'], hint: string) => new LeatError(kind, hint, { cause });
   if (status === 416) return; // past the end: nothing to hand over
   if (code === 'NoSuchBucket') throw fault('unavailable', 'there is no such bucket; was it removed?');
@@ -180,7 +180,7 @@ function refuse(status: number, body: string, headers?: ResponseHead['headers'])
   if (status === 412) throw fault('changed', 'the object is another version now');
   if (status === 407) throw fault('denied', 'the proxy wants a user and password: HTTP_PROXY=http://USER:PASSWORD@…');
   if (status === 301 || code === 'AuthorizationHeaderMalformed')
-    throw fault('invalid', wrongRegion(headers?.get('x-amz-bucket-region')));
+    throw fault('invalid', wrongRegion(head.header('x-amz-bucket-region')));
   throw fault(troubleOf(cause) ? 'unavailable' : 'corrupt', cause.message);
 }
 

