@@ -14,7 +14,7 @@ export function lmdbOptions(path: string): RootDatabaseOptionsWithPath {
 
 /**
  * The rows as they lie in the file of `lmdbMetastore`, for another thread of the same process, or another process. The thread
- * has to return to its event loop every some thousand reads: lmdb-js sets a timer for each, which it keeps until it fires.
+ * has to return to its event loop now and then: lmdb-js sets a timer for each new snapshot, and keeps it until it fires.
  */
 export interface Rows {
   /**
