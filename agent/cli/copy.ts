@@ -22,6 +22,9 @@ export async function copy(from: Place, to: Place, options: CopyOptions): Promis
   if (item.kind === 'directory' && !options.recursive) {
     throw new LeatError('isDirectory', `${from.path} is a directory; -r copies it with all below`);
   }
+  if (item.kind === 'directory' && isSameOrBelow(to, from)) {
+    throw new LeatError('invalid', `${from.path} cannot be copied into itself, to ${to.path}`);
+  }
   const lanes = createLanes(COPIES_AT_ONCE);
   try {
     await walk(item, { from, to, options, lanes });
@@ -29,6 +32,11 @@ export async function copy(from: Place, to: Place, options: CopyOptions): Promis
     await lanes.settled();
   }
   lanes.check();
+}
+
+/** A tree that is copied below itself would grow for ever. */
+function isSameOrBelow(to: Place, from: Place): boolean {
+  return to.side === from.side && `${to.path}/`.startsWith(from.path === '/' ? '/' : `${from.path}/`);
 }
 
 interface Walk {

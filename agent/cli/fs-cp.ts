@@ -10,11 +10,11 @@ const HELP = `
 Copies files between this machine and Leat, or within Leat; into TARGET if that is a directory.
 ${LOCATION_HELP}
 Existing files are replaced, each whole or not at all. Modes are kept; times with -p; owners are not. With -r symlinks are
-copied as symlinks, without -r what they point to is.
+copied as symlinks, without -r what they point to is. Devices, sockets and pipes are left out.
 
 JSON, a line per file, directory or symlink made: {path, kind, size}; sizes are bytes.
 
-Errors: no such path, a directory without -r, a read-only mount, no store mounted there, no space.
+Errors: no such path, a directory without -r or into itself, a read-only mount, no store mounted there, no space.
 
   leat fs cp -r ./photos /data/photos
   leat fs cp /data/model.bin ./

@@ -240,6 +240,9 @@ describe('fs cp', () => {
   it('says what it does not do', async () => {
     const said = async (...words: string[]) => (await leat('fs', 'cp', ...words)).stderr;
     expect(await said('/tree', local('x'))).toMatch(/\/tree is a directory; -r copies it/);
+    expect(await said('-r', '/tree', '/tree')).toMatch(/\/tree cannot be copied into itself, to \/tree\/tree/);
+    expect(await said('-r', '/', '/odd')).toMatch(/\/ cannot be copied into itself/);
+    expect(await said('-r', local('store'), local('store/x'))).toMatch(/cannot be copied into itself/);
     expect(await said('/nope', local('x'))).toMatch(/\/nope: no such file/);
     expect(await said(local('nope'), '/')).toMatch(/nope: no such file/);
     expect(await said('/hello', '/empty', local('script'))).toMatch(/must be a directory to take 2 sources/);
