@@ -62,8 +62,8 @@ export class Files {
   read(request: Request): void {
     if (this.#session.options.isTraining) return this.#readByNode(request);
     const { reads } = this.#open.get(u64(request, 40)) ?? refuse(errno.EBADF);
-    if (reads.from === 'local') return this.#readFrom(request, reads.fd);
-    if (reads.from === 'main') return this.#readAtMain(request, reads.handle);
+    if (reads.from === 'local') return this.#readFrom(request, reads.fd, rangeOf(request));
+    if (reads.from === 'main') return this.#readAtMain(request, reads.handle, rangeOf(request));
     this.#session.send(request.unique, 0);
   }
 
@@ -154,13 +154,15 @@ export class Files {
 
   /** Without open calls (the training profile) a read names only its node. */
   #readByNode(request: Request): void {
+    // Now: by the time of an answer the request's bytes are those of another.
+    const range = rangeOf(request);
     this.#withAttributes(request, (node, attributes) => {
       if (attributes.size === 0) return this.#session.send(request.unique, 0);
       const fd = this.#fdOf(node, attributes);
-      if (fd !== undefined) return this.#readFrom(request, fd);
+      if (fd !== undefined) return this.#readFrom(request, fd, range);
       this.#askToOpen(request, { node, attributes }, (handle) => {
-        if (handle === undefined) return this.#readFrom(request, must(this.#fdOf(node, attributes)));
-        this.#readAtMain(request, handle);
+        if (handle === undefined) return this.#readFrom(request, must(this.#fdOf(node, attributes)), range);
+        this.#readAtMain(request, handle, range);
         this.#session.post({ close: handle });
       });
     });
@@ -182,14 +184,12 @@ export class Files {
     return fd;
   }
 
-  #readAtMain(request: Request, handle: number): void {
-    const { offset, size } = rangeOf(request);
+  #readAtMain(request: Request, handle: number, { offset, size }: Range): void {
     // The main thread replies to the kernel by itself.
     this.#session.ask(request, { ask: 'read', handle, offset, size }, () => {});
   }
 
-  #readFrom(request: Request, fd: number): void {
-    const { offset, size } = rangeOf(request);
+  #readFrom(request: Request, fd: number, { offset, size }: Range): void {
     this.#session.send(request.unique, readSync(fd, this.#session.reply.bytes, OUT_HEADER, size, offset));
   }
 }
@@ -198,6 +198,11 @@ function keyOf({ inodeId }: Node, { generation }: HotAttributes): CacheKey {
   return { id: inodeId, generation };
 }
 
-function rangeOf(request: Request): { readonly offset: number; readonly size: number } {
+interface Range {
+  readonly offset: number;
+  readonly size: number;
+}
+
+function rangeOf(request: Request): Range {
   return { offset: u64(request, 48), size: Math.min(u32(request, 56), REQUEST_DATA_MAX) };
 }

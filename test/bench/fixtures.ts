@@ -1,11 +1,10 @@
-import { PutObjectCommand } from '@aws-sdk/client-s3';
 import { randomFillSync } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { S3Server } from '../support/s3-server.ts';
+import { upload } from '../support/upload.ts';
 
 const MIB = 1 << 20;
-const UPLOADS_IN_FLIGHT = 16;
 
 export interface Fixtures {
   /** The same files as in the bucket, on the native file system. */
@@ -68,15 +67,4 @@ function makeBig(file: string, bytes: number): void {
   const fd = openSync(file, 'w');
   for (let at = 0; at < bytes; at += MIB) writeSync(fd, randomFillSync(block));
   closeSync(fd);
-}
-
-async function upload(server: S3Server, bucket: string, root: string, keys: readonly string[]): Promise<void> {
-  let next = 0;
-  const uploader = async () => {
-    for (let i = next++; i < keys.length; i = next++) {
-      const Key = keys[i] ?? '';
-      await server.client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: readFileSync(join(root, Key)) }));
-    }
-  };
-  await Promise.all(Array.from({ length: UPLOADS_IN_FLIGHT }, uploader));
 }
