@@ -195,7 +195,7 @@ describe('a namespace agrees with a tree in memory', () => {
         }
         expect(await subject.entries()).toEqual(expected(model));
       }),
-      { numRuns: engine === 'heap' ? 300 : 100 },
+      { numRuns: engine === 'heap' ? 150 : 60 },
     );
   });
 
@@ -227,7 +227,7 @@ describe('a namespace agrees with a tree in memory', () => {
           expect(await subject.entries()).toEqual(expected(model));
         },
       ),
-      { numRuns: engine === 'heap' ? 150 : 30 },
+      { numRuns: engine === 'heap' ? 150 : 25 },
     );
   });
 });
