@@ -35,7 +35,7 @@ describe.each(S3_ENGINES)('on the way to %s', (engine) => {
   beforeEach(async () => {
     bucket = (await server?.newBucket()) ?? '';
     relay = await startRelay(server?.endpoint ?? '');
-    const options = { ...server?.options, 's3.endpoint': relay.endpoint };
+    const options = { ...server?.options, 's3.endpoint': relay.endpoint, 's3.busy-patience': '2000' };
     store = s3UnderStore({ uri: `s3://${bucket}`, options });
   });
   afterEach(async () => {
@@ -53,20 +53,13 @@ describe.each(S3_ENGINES)('on the way to %s', (engine) => {
     expect(await get(store, 'a')).toBe('two');
   });
 
-  // s3rver answers 500 for ever to whoever ends an upload twice, and its ETags of parts do not tell whose they are.
-  it.runIf(engine !== 's3rver')(
-    'the answer to the end of a large upload is lost: it finds its own object',
-    async () => {
-      relay.mischief = once(
-        'lose-answer' as const,
-        ({ method, url }) => method === 'POST' && /uploadId/.test(url ?? ''),
-      );
-      const entry = await store.write(key('large'), large(), { when: 'absent' });
-      expect(entry.size).toBe(20 * MIB);
-      expect(await store.stat(key('large'))).toEqual(entry);
-      expect(await get(store, 'large', { offset: 19 * MIB, length: 1 })).toBe('\x13');
-    },
-  );
+  it('the answer to the end of a large upload is lost: its second try finds its own object', async () => {
+    relay.mischief = once('lose-answer' as const, ({ method, url }) => method === 'POST' && /uploadId/.test(url ?? ''));
+    const written = await store.write(key('large'), large(), { when: 'absent' }).catch((error: unknown) => error);
+    // s3rver answers 500 for ever to whoever ends an upload twice.
+    expect(written).toMatchObject(engine === 's3rver' ? { kind: 'unavailable' } : { size: 20 * MIB });
+    expect(await get(store, 'large', { offset: 19 * MIB, length: 1 })).toBe('\x13');
+  });
 
   it('a part of a large upload breaks or meets a storm, and is sent again', async () => {
     const lost = once('lose-answer' as const, ({ url }) => /partNumber=2/.test(url ?? ''));
