@@ -2,7 +2,7 @@ import { constants, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { isFault, LeatError } from '../model/faults.ts';
 import type { Fingerprint, InodeKind, StoreKey } from '../model/inode.ts';
-import type { StoreAttributes, StoreEntry } from '../ports/under-store.ts';
+import type { ReadOptions, StoreAttributes, StoreEntry } from '../ports/under-store.ts';
 
 function kindOf(stat: BigIntStats): InodeKind | undefined {
   if (stat.isFile()) return 'file';
@@ -34,8 +34,18 @@ export async function entryAt(path: Buffer, key: StoreKey): Promise<StoreEntry |
 }
 
 /** Size and mtime alone would miss a file replaced within the clock's grain; the inode tells, and ctime tells a set-back mtime. */
-export function fingerprintOf(stat: BigIntStats): Fingerprint {
+function fingerprintOf(stat: BigIntStats): Fingerprint {
   return `${stat.size}-${stat.mtimeNs}-${stat.ino}-${stat.ctimeNs}` as Fingerprint;
+}
+
+/** The open file is what was asked for: a file, and of that version. Answers its size. */
+export async function demandVersion(file: fs.FileHandle, { fingerprint }: ReadOptions): Promise<number> {
+  const stat = await file.stat({ bigint: true });
+  if (stat.isDirectory()) throw new LeatError('isDirectory', 'is a directory');
+  if (!stat.isFile()) throw new LeatError('notFound', 'is not a file'); // a fifo, a socket or a device
+  if (fingerprint !== undefined && fingerprintOf(stat) !== fingerprint)
+    throw new LeatError('changed', 'was changed in its folder');
+  return Number(stat.size);
 }
 
 /** A file of this name must not be there yet. Its bytes are on the disk when this answers. */

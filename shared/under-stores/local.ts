@@ -18,9 +18,9 @@ import {
   applyAttributes,
   codeOf,
   copyNew,
+  demandVersion,
   demandWanted,
   entryAt,
-  fingerprintOf,
   isAbsence,
   localFault,
   syncDirectory,
@@ -79,13 +79,13 @@ class LocalUnderStore implements UnderStore {
   }
 
   read(key: StoreKey, range: ByteRange, sink: Sink, options: ReadOptions = {}): Promise<void> {
-    return this.#attempt('cannot be read', key, async () => {
+    return this.#explained('cannot be read', key, async () => {
       await this.#demandInside(key);
       const file = await fs.open(this.#path(key), READ_FLAGS);
       const buffer = this.#buffers.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES);
       try {
-        await demandVersion(file, options);
-        const end = range.offset + range.length;
+        const size = await demandVersion(file, options);
+        const end = Math.min(range.offset + range.length, size);
         for (let at = range.offset; at < end;) {
           demandWanted(options.signal);
           const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
@@ -93,7 +93,7 @@ class LocalUnderStore implements UnderStore {
           handOver(sink, buffer.subarray(0, bytesRead));
           at += bytesRead;
         }
-        await demandVersion(file, options);
+        if (options.fingerprint !== undefined) await demandVersion(file, options);
       } finally {
         if (this.#buffers.length < BUFFERS_KEPT) this.#buffers.push(buffer);
         await file.close();
@@ -253,25 +253,25 @@ class LocalUnderStore implements UnderStore {
   }
 
   async #attempt<Result>(what: string, key: StoreKey, act: () => Promise<Result>): Promise<Result> {
+    await this.#demandRoot();
+    return this.#explained(what, key, act);
+  }
+
+  async #demandRoot(): Promise<void> {
     const root = await fs.stat(this.#path('' as StoreKey)).catch(() => undefined);
     if (!root?.isDirectory())
       throw new LeatError('unavailable', `${this.uri}: the folder is not there; is its disk or NAS mounted?`);
+  }
+
+  async #explained<Result>(what: string, key: StoreKey, act: () => Promise<Result>): Promise<Result> {
     try {
       return await act();
     } catch (error) {
       if (error instanceof StoppedRead) throw error.cause;
+      if (isAbsence(error)) await this.#demandRoot();
       throw localFault(error, `${this.uri}/${toText(key)}: ${what}`);
     }
   }
-}
-
-/** The open file is what was asked for: a file, and of that version. */
-async function demandVersion(file: fs.FileHandle, { fingerprint }: ReadOptions): Promise<void> {
-  const stat = await file.stat({ bigint: true });
-  if (stat.isDirectory()) throw new LeatError('isDirectory', 'is a directory');
-  if (!stat.isFile()) throw new LeatError('notFound', 'is not a file'); // a fifo, a socket or a device
-  if (fingerprint !== undefined && fingerprintOf(stat) !== fingerprint)
-    throw new LeatError('changed', 'was changed in its folder');
 }
 
 /** From the top down; of `a/b/` also `a/b`. */
