@@ -156,7 +156,17 @@ async function startCore({ data, at, config, log, ...options }: AgentOptions, st
     log,
   });
   started.push(() => cache.close());
-  return { owner, startedAt: clock(), feed, metastore, stores, namespace, cache, cacheDir, evictionListeners };
+  return {
+    owner,
+    startedAt: Math.round(clock()),
+    feed,
+    metastore,
+    stores,
+    namespace,
+    cache,
+    cacheDir,
+    evictionListeners,
+  };
 }
 
 interface Mounting {

@@ -1,4 +1,5 @@
-import { relative } from 'node:path';
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LeatError } from '#shared/model/faults.ts';
 import type { MountId } from '#shared/model/inode.ts';
@@ -40,14 +41,23 @@ export function openStores(own: readonly string[]): Stores {
 
 function refuseOwnFolders(uri: string, own: readonly string[]): void {
   if (!uri.startsWith('file:')) return;
-  const folder = fileURLToPath(uri);
-  for (const one of own) {
+  const folder = truePath(fileURLToPath(uri));
+  for (const one of own.map(truePath)) {
     const shows = isInside(one, folder);
     if (!shows && !isInside(folder, one)) continue;
     const why = shows
       ? `holds ${one}, which belongs to this agent, and would show itself without end`
       : `lies in ${one}`;
     throw new LeatError('invalid', `${folder} cannot be mounted: it ${why}; move that elsewhere with --at or --data`);
+  }
+}
+
+/** Without symlinks, as far as it is there already. */
+function truePath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path === dirname(path) ? path : join(truePath(dirname(path)), basename(path));
   }
 }
 

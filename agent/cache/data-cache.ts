@@ -26,6 +26,7 @@ export interface CacheUsage {
   readonly capacityBytes: number;
   readonly usedBytes: number;
   readonly files: number;
+  /** Read from here, or of whole files that a reader opened here without us. */
   readonly hitBytes: number;
   readonly fetchedBytes: number;
 }

@@ -112,7 +112,9 @@ export class DiskCache implements DataCache {
   }
 
   touched(key: CacheKey): void {
-    this.#index.touch(contentName(key));
+    const name = contentName(key);
+    this.#index.touch(name);
+    this.#hitBytes += this.#index.blocks(name) * BLOCK_BYTES;
   }
 
   drop(key: CacheKey): void {

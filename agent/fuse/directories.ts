@@ -116,13 +116,13 @@ export class Directories {
       isPlus,
     }: { directory: OpenDirectory; entry: Entry | undefined; name: string; next: number; isPlus: boolean },
   ): void {
-    const { reply, timeout } = this.#session;
+    const { reply } = this.#session;
     const attributes = entry && attributesAt(entry.row);
     let dirent = at;
     if (isPlus) {
       if (entry && attributes) {
         const node = this.#session.looked(directory.node, entry.name, { row: entry.row, attributes });
-        reply.entry(at, node.id, attributes, timeout);
+        reply.entry(at, node.id, attributes, this.#session.timeoutOf(node));
       } else reply.clear(at, ENTRY_BYTES);
       dirent += ENTRY_BYTES;
     }

@@ -147,8 +147,12 @@ export class Files {
   /** The cache learns of hits that never came to it, many at a time. */
   #touch(key: CacheKey): void {
     this.#touched.push(key);
-    if (this.#touched.length < TOUCHED_BATCH) return;
-    this.#session.post({ touched: this.#touched });
+    if (this.#touched.length >= TOUCHED_BATCH) this.rest();
+  }
+
+  /** Nothing is asked for a while: what was held back is told. */
+  rest(): void {
+    if (this.#touched.length > 0) this.#session.post({ touched: this.#touched });
     this.#touched = [];
   }
 

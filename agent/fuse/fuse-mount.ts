@@ -1,13 +1,13 @@
 import { closeSync, writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { ABOVE_ROOT, inodeNumber } from '#shared/model/ids.ts';
+import { ABOVE_ROOT, type InodeId, inodeNumber } from '#shared/model/ids.ts';
 import { ROOT_PATH } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import type { ChangeFeed, RowChange } from '#shared/ports/change-feed.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import { Counters } from './counters.ts';
 import { detachFrom, mountAt, type MountpointOptions, unmountFrom } from './mountpoint.ts';
-import { nodeIdOf, nodeIdOfDirectory, ROOT_NODE } from './nodes.ts';
+import { nodeIdOf, ROOT_NODE } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import type { ToMain, ToWorker } from './questions.ts';
 import { Service, type ServiceDeps } from './service.ts';
@@ -88,9 +88,10 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
   const notifications = new Notifications(fd, () =>
     deps.log('more changes than the kernel could be told of; it will see some of them when its lease ends'),
   );
+  const invalidation = new Invalidation(root.id, notifications, tell);
   const unsubscribe = options.feed.subscribe(({ source: by, changes }) => {
     counters.committed();
-    if (by !== source) for (const change of changes) invalidate(change, notifications, tell);
+    if (by !== source) for (const change of changes) invalidation.changed(change);
   });
   const closed = new Promise<void>((resolve) => {
     worker.once('exit', () => {
@@ -121,22 +122,37 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
   };
 }
 
-/** A row that others changed: its name may lead elsewhere, its attributes may differ. */
-function invalidate(
-  { key, before, after }: RowChange,
-  notifications: Notifications,
-  tell: (message: ToWorker) => void,
-): void {
-  if (before?.kind === 'record' || after?.kind === 'record') return;
-  if (key.directory === ABOVE_ROOT) return notifications.attributes(ROOT_NODE);
-  const parent = nodeIdOfDirectory(key.directory);
-  if (after) {
-    const node =
-      after.kind === 'directory' ? nodeIdOfDirectory(after.id) : nodeIdOf(inodeNumber(after.id), after.generation);
-    // An inode of the first version has never been anywhere else.
-    if (!before && after.version > 1) tell({ placed: { node, parent, name: key.name } });
-    const isSame = before?.id === after.id && before.generation === after.generation;
-    if (isSame) return notifications.attributes(node);
+/** Tells the kernel and the worker of rows that others changed: a name may lead elsewhere, attributes may differ. */
+class Invalidation {
+  readonly #notifications: Notifications;
+  readonly #tell: (message: ToWorker) => void;
+  #rootId: InodeId;
+
+  constructor(rootId: InodeId, notifications: Notifications, tell: (message: ToWorker) => void) {
+    this.#rootId = rootId;
+    this.#notifications = notifications;
+    this.#tell = tell;
   }
-  if (before) notifications.entry(parent, key.name);
+
+  changed({ key, before, after }: RowChange): void {
+    if (before?.kind === 'record' || after?.kind === 'record') return;
+    if (key.directory === ABOVE_ROOT) {
+      this.#rootId = after?.id ?? this.#rootId;
+      return this.#notifications.attributes(ROOT_NODE);
+    }
+    const parent = this.#nodeOf(key.directory);
+    if (after) {
+      const node =
+        after.kind === 'directory' ? this.#nodeOf(after.id) : nodeIdOf(inodeNumber(after.id), after.generation);
+      // An inode of the first version has never been anywhere else.
+      if (!before && after.version > 1) this.#tell({ placed: { node, parent, name: key.name } });
+      if (before?.id === after.id && before.generation === after.generation)
+        return this.#notifications.attributes(node);
+    }
+    if (before) this.#notifications.entry(parent, key.name);
+  }
+
+  #nodeOf(directory: InodeId): number {
+    return directory === this.#rootId ? ROOT_NODE : nodeIdOf(inodeNumber(directory), 0);
+  }
 }

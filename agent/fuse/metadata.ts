@@ -2,7 +2,7 @@ import type { Name } from '#shared/model/names.ts';
 import { attributesAt, decodeRow } from '#shared/model/row-codec.ts';
 import { OUT_HEADER, SetAttr } from './protocol.ts';
 import { type Node, nodeIdOfAttributes } from './nodes.ts';
-import type { Question, WirePatch } from './questions.ts';
+import type { Answer, Question, WirePatch } from './questions.ts';
 import {
   errno,
   FIRST_ARGUMENT,
@@ -48,15 +48,15 @@ function askForEntry(session: Session, request: Request, { parent, name, questio
 export function getAttributes(session: Session, request: Request): void {
   const node = session.node(request);
   const attributes = session.rows && session.attributesOf(node);
-  if (attributes) return session.sendAttributes(request.unique, attributes);
-  session.ask(request, { ask: 'stat', path: session.pathOf(node) }, (answer) => {
+  if (attributes) return session.sendAttributes(request.unique, node, attributes);
+  // Replaced or removed: what was said of it stays true for who has it open.
+  const kept = (code: number) => session.sendAttributes(request.unique, node, node.attributes ?? refuse(code));
+  const take = (answer: Answer) => {
     const found = must(attributesAt(rowIn(answer)));
-    // Another content by this name: what was said of the old one stays true of it.
-    if (node.parent && nodeIdOfAttributes(found) !== node.id) {
-      return session.sendAttributes(request.unique, node.attributes ?? refuse(errno.ESTALE));
-    }
-    session.sendAttributes(request.unique, found);
-  });
+    if (node.parent && nodeIdOfAttributes(found) !== node.id) kept(errno.ESTALE);
+    else session.sendAttributes(request.unique, node, found);
+  };
+  session.ask(request, { ask: 'stat', path: session.pathOf(node) }, take, kept);
 }
 
 export function setAttributes(session: Session, request: Request): void {
@@ -76,7 +76,7 @@ export function setAttributes(session: Session, request: Request): void {
   session.ask(request, question, (answer) => {
     const attributes = must(attributesAt(rowIn(answer)));
     if (node.attributes) node.attributes = attributes;
-    session.sendAttributes(request.unique, attributes);
+    session.sendAttributes(request.unique, node, attributes);
   });
 }
 

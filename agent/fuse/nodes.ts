@@ -1,4 +1,4 @@
-import { type InodeId, inodeNumber, ROOT } from '#shared/model/ids.ts';
+import type { InodeId } from '#shared/model/ids.ts';
 import { type Name, type Path, PATH_BYTES_MAX } from '#shared/model/names.ts';
 import type { HotAttributes } from '#shared/model/row-codec.ts';
 
@@ -16,8 +16,6 @@ export function nodeIdOf(inode: number, generation: number): number {
   return (generation % GENERATIONS) * GENERATION_FACTOR + inode;
 }
 
-export const nodeIdOfDirectory = (id: InodeId): number => (id === ROOT ? ROOT_NODE : nodeIdOf(inodeNumber(id), 0));
-
 export function nodeIdOfAttributes({ kind, inodeNumber: inode, generation }: HotAttributes): number {
   return nodeIdOf(inode, kind === 'directory' ? 0 : generation);
 }
@@ -25,11 +23,11 @@ export function nodeIdOfAttributes({ kind, inodeNumber: inode, generation }: Hot
 /** What the kernel knows of one content. There are as many as it has files in mind, so a node is kept small. */
 export class Node {
   readonly id: number;
-  readonly inodeId: InodeId;
+  inodeId: InodeId;
   parent: Node | undefined;
   name: Name;
   lookups = 1;
-  /** Of a directory in a store: its mount's sync interval. */
+  /** Of what lies in a store: its mount's sync interval. */
   syncIntervalMs: number | undefined;
   /** Of a directory: the rows were all there is when so many commits had been made; -1: not known to be. */
   completeAt = -1;

@@ -65,6 +65,7 @@ interface SessionMeans {
 interface Waiting {
   readonly unique: Unique;
   readonly resume: (answer: Answer) => void;
+  readonly refused: ((code: number) => void) | undefined;
 }
 
 /** State and means of the session that all its handlers share: nodes, rows, replies, questions to the main thread. */
@@ -73,7 +74,7 @@ export class Session {
   readonly rows: Rows | undefined;
   readonly nodes: Nodes;
   readonly reply = new Reply(REQUEST_DATA_MAX);
-  readonly timeout: Timeout;
+  readonly #lease: Timeout;
   readonly #means: SessionMeans;
   readonly #waiting = new Map<number, Waiting>();
   #questions = 0;
@@ -85,7 +86,7 @@ export class Session {
     this.options = options;
     this.rows = rows;
     this.#means = means;
-    this.timeout = { seconds: Math.floor(options.leaseMs / 1000), nanos: (options.leaseMs % 1000) * 1e6 };
+    this.#lease = timeout(options.leaseMs);
     const root = new Node(ROOT_NODE, idAt(options.root.bytes), undefined, '' as Name);
     root.attributes = must(attributesAt(options.root.bytes));
     this.nodes = new Nodes(root, (node) => means.onGone(node));
@@ -103,11 +104,11 @@ export class Session {
     this.rows?.refresh();
   }
 
-  /** Asks the main thread; the worker goes on, and `resume` replies when the answer is there. */
-  ask(request: Request, question: Question, resume: (answer: Answer) => void): void {
+  /** Asks the main thread; the worker goes on, and `resume` or `refused` replies when the answer is there. */
+  ask(request: Request, question: Question, resume: Waiting['resume'], refused?: Waiting['refused']): void {
     const id = ++this.#questions;
     const { unique, caller } = request;
-    this.#waiting.set(id, { unique, resume });
+    this.#waiting.set(id, { unique, resume, refused });
     this.post({ id, unique, caller, question });
   }
 
@@ -122,7 +123,8 @@ export class Session {
     const waiting = this.#waiting.get(id);
     if (!waiting) return;
     this.#waiting.delete(id);
-    this.error(waiting.unique, code);
+    if (waiting.refused) this.guarded(waiting.unique, () => waiting.refused?.(code));
+    else this.error(waiting.unique, code);
   }
 
   interrupted(unique: number): void {
@@ -166,13 +168,19 @@ export class Session {
   sendEntry(request: Request, parent: Node, name: Name, row: Uint8Array): void {
     const attributes = must(attributesAt(row));
     const node = this.looked(parent, name, { row, attributes });
-    this.reply.entry(OUT_HEADER, node.id, attributes, this.timeout);
+    this.reply.entry(OUT_HEADER, node.id, attributes, this.timeoutOf(node));
     this.send(request.unique, ENTRY_BYTES);
   }
 
-  sendAttributes(unique: Unique, attributes: HotAttributes): void {
-    this.reply.attributeReply(OUT_HEADER, attributes, this.timeout);
+  sendAttributes(unique: Unique, node: Node, attributes: HotAttributes): void {
+    this.reply.attributeReply(OUT_HEADER, attributes, this.timeoutOf(node));
     this.send(unique, ATTR_REPLY_BYTES);
+  }
+
+  /** How long the kernel may keep what it was told: no longer than the store's listing is believed. */
+  timeoutOf({ syncIntervalMs = -1 }: Node): Timeout {
+    const { leaseMs } = this.options;
+    return syncIntervalMs < 0 || syncIntervalMs >= leaseMs ? this.#lease : timeout(syncIntervalMs);
   }
 
   node(request: Request): Node {
@@ -191,9 +199,7 @@ export class Session {
   looked(parent: Node, name: Name, { row, attributes }: { row: Uint8Array; attributes: HotAttributes }): Node {
     const node = this.nodes.looked(parent, name, { id: nodeIdOfAttributes(attributes), inodeId: idAt(row) });
     if (!this.rows || node.attributes) node.attributes = attributes;
-    if (attributes.kind === 'directory') {
-      node.syncIntervalMs = attributes.isMountPoint ? this.#mountInterval(row) : parent.syncIntervalMs;
-    }
+    node.syncIntervalMs = attributes.isMountPoint ? this.#mountInterval(row) : parent.syncIntervalMs;
     return node;
   }
 
@@ -204,6 +210,8 @@ export class Session {
     if (!attributes || (node.parent && nodeIdOfAttributes(attributes) !== node.id)) return undefined;
     if (attributes.isMountPoint) node.syncIntervalMs = this.#mountInterval(row);
     else if (!node.parent) node.syncIntervalMs = undefined;
+    // The root gets another inode when the store at `/` is unmounted.
+    if (!node.parent) node.inodeId = idAt(row);
     return row;
   }
 
@@ -240,6 +248,8 @@ export class Session {
     return row.kind === 'record' || row.mount === undefined ? undefined : (this.syncIntervals[row.mount] ?? 0);
   }
 }
+
+const timeout = (ms: number): Timeout => ({ seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 });
 
 /** The name in a request, checked: the kernel passes what the caller wrote. */
 export function nameAt(request: Request, at: number): { readonly name: Name; readonly end: number } {

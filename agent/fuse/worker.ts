@@ -64,6 +64,7 @@ async function main(data: WorkerData): Promise<void> {
     } else if (!sleep(messages)) {
       // Nothing for a while: the rows are let go of, so that LMDB can reuse what their snapshot holds, and timers have a turn.
       rows?.refresh();
+      files.rest();
       await nextTurn();
     }
   }

@@ -1,4 +1,4 @@
-import { LeatError } from '../model/faults.ts';
+import { LeatError, toLeatError } from '../model/faults.ts';
 import { MOUNTS } from '../model/ids.ts';
 import type { Inode, MountId, StoreKey } from '../model/inode.ts';
 import { type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
@@ -34,6 +34,7 @@ function opened(context: Context, made: Mount): UnderStore {
   try {
     return context.storeOf(made);
   } catch (error) {
+    context.log(`${toText(made.path)} (${made.uri}): cannot be opened: ${toLeatError(error).message}`);
     return unopenedStore(made, error);
   }
 }
