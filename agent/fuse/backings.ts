@@ -14,26 +14,31 @@ interface Backing {
 /** Files of the cache that the kernel reads by itself, without asking us: passthrough. It keeps them for the next open. */
 export class Backings {
   readonly #session: Session;
+  readonly #onDropped: (node: Node) => void;
   /** The least recently opened first. */
   readonly #byNode = new Map<Node, Backing>();
   #isRefused: boolean;
 
-  constructor(session: Session) {
+  constructor(session: Session, onDropped: (node: Node) => void) {
     this.#session = session;
+    this.#onDropped = onDropped;
     this.#isRefused = !session.options.wantsPassthrough;
   }
 
-  isOpen(node: Node): boolean {
-    return (this.#byNode.get(node)?.opens ?? 0) > 0;
+  has(node: Node): boolean {
+    return this.#byNode.has(node);
   }
 
   /** Counts one open more of a backing that the kernel has. */
   take(node: Node): number | undefined {
     const backing = this.#byNode.get(node);
     if (!backing) return undefined;
-    this.#byNode.delete(node);
-    this.#byNode.set(node, backing);
     backing.opens++;
+    if (this.#byNode.size > KEPT_MAX / 2) {
+      // Which was opened last only matters where some have to go soon.
+      this.#byNode.delete(node);
+      this.#byNode.set(node, backing);
+    }
     return backing.id;
   }
 
@@ -67,6 +72,7 @@ export class Backings {
     const backing = this.#byNode.get(node);
     if (!backing || backing.opens > 0) return;
     this.#byNode.delete(node);
+    this.#onDropped(node);
     const argument = Buffer.alloc(4);
     argument.writeUInt32LE(backing.id);
     try {

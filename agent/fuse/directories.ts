@@ -1,6 +1,7 @@
 import { inodeNumber } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import { attributesAt } from '#shared/model/row-codec.ts';
+import { Handles } from './handles.ts';
 import type { Node } from './nodes.ts';
 import { ENTRY_BYTES, OUT_HEADER } from './protocol.ts';
 import { errno, Refusal, type Request, type Session, u32, u64 } from './session.ts';
@@ -25,22 +26,20 @@ interface OpenDirectory {
 
 export class Directories {
   readonly #session: Session;
-  readonly #open = new Map<number, OpenDirectory>();
-  #handles = 0;
+  readonly #open = new Handles<OpenDirectory>();
 
   constructor(session: Session) {
     this.#session = session;
   }
 
   open(request: Request): void {
-    const handle = ++this.#handles;
-    this.#open.set(handle, { node: this.#session.node(request), entries: [], start: DOTS, isLast: false });
+    const handle = this.#open.add({ node: this.#session.node(request), entries: [], start: DOTS, isLast: false });
     this.#session.reply.opened(OUT_HEADER, handle, 0);
     this.#session.send(request.unique, 16);
   }
 
   release(request: Request): void {
-    this.#open.delete(u64(request, 40));
+    this.#open.remove(u64(request, 40));
     this.#session.send(request.unique, 0);
   }
 

@@ -3,6 +3,7 @@ import type { HotAttributes } from '#shared/model/row-codec.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import { closeQuietly, openSealed } from '../cache/sealed.ts';
 import { Backings } from './backings.ts';
+import { Handles } from './handles.ts';
 import type { Node } from './nodes.ts';
 import { Fopen, OUT_HEADER, REQUEST_DATA_MAX } from './protocol.ts';
 import { errno, must, Refusal, refuse, type Request, type Session, u32, u64 } from './session.ts';
@@ -30,32 +31,33 @@ interface OpenFile {
 export class Files {
   readonly #session: Session;
   readonly #backings: Backings;
-  readonly #open = new Map<number, OpenFile>();
+  readonly #open = new Handles<OpenFile>();
   /** Opens of a node that go through the kernel's page cache; it refuses to mix them with passthrough. */
   readonly #cachedOpens = new Map<Node, number>();
   /** In the training profile: descriptors by node, the least recently used first. */
   readonly #nodeFds = new Map<Node, number>();
   #touched: CacheKey[] = [];
-  #handles = 0;
 
   constructor(session: Session) {
     this.#session = session;
-    this.#backings = new Backings(session);
+    this.#backings = new Backings(session, (node) => this.#settle(node));
   }
 
   open(request: Request): void {
     if (this.#session.options.isTraining) throw new Refusal(errno.ENOSYS); // the kernel remembers, and never asks again
     const flags = u32(request, 40);
     if ((flags & O_ACCMODE) !== 0 || (flags & O_TRUNC) !== 0) throw new Refusal(errno.EROFS);
-    this.#withAttributes(request, (node, attributes) => {
-      node.attributes ??= attributes;
-      if (attributes.size === 0) return this.#reply(request, { node, reads: { from: 'nothing' } });
-      if (this.#openHere(request, node, attributes)) return;
-      this.#askToOpen(request, { node, attributes }, (handle) => {
-        if (handle !== undefined) return this.#reply(request, { node, reads: { from: 'main', handle } });
-        // Evicted again at once: the cache is far too small.
-        if (!this.#openHere(request, node, attributes)) throw new Refusal(errno.EIO);
-      });
+    const node = this.#session.node(request);
+    const backing = this.#cachedOpens.has(node) ? undefined : this.#backings.take(node);
+    if (backing !== undefined) return this.#passThrough(request, node, backing);
+    const attributes = this.#session.attributesOf(node) ?? refuse(errno.ESTALE);
+    node.attributes ??= attributes;
+    if (attributes.size === 0) return this.#reply(request, { node, reads: { from: 'nothing' } });
+    if (this.#openHere(request, node, attributes)) return;
+    this.#askToOpen(request, { node, attributes }, (handle) => {
+      if (handle !== undefined) return this.#reply(request, { node, reads: { from: 'main', handle } });
+      // Evicted again at once: the cache is far too small.
+      if (!this.#openHere(request, node, attributes)) throw new Refusal(errno.EIO);
     });
   }
 
@@ -68,9 +70,7 @@ export class Files {
   }
 
   release(request: Request): void {
-    const handle = u64(request, 40);
-    const file = this.#open.get(handle);
-    this.#open.delete(handle);
+    const file = this.#open.remove(u64(request, 40));
     this.#session.send(request.unique, 0);
     if (!file) return;
     const { node, reads } = file;
@@ -78,8 +78,13 @@ export class Files {
     else this.#countCached(node, -1);
     if (reads.from === 'local') closeQuietly(reads.fd);
     if (reads.from === 'main') this.#session.post({ close: reads.handle });
-    const isOpen = this.#cachedOpens.has(node) || this.#backings.isOpen(node);
-    if (!isOpen && this.#session.rows) node.attributes = undefined;
+    this.#settle(node);
+  }
+
+  /** What was said of a node is kept while it is open, or the kernel keeps its file for the next open. */
+  #settle(node: Node): void {
+    const isInUse = this.#cachedOpens.has(node) || this.#backings.has(node);
+    if (!isInUse && this.#session.rows) node.attributes = undefined;
   }
 
   /** The kernel has forgotten the node, or the cache its file. */
@@ -88,11 +93,6 @@ export class Files {
     this.#nodeFds.delete(node);
     if (fd !== undefined) closeQuietly(fd);
     this.#backings.drop(node);
-  }
-
-  #withAttributes(request: Request, act: (node: Node, attributes: HotAttributes) => void): void {
-    const node = this.#session.node(request);
-    act(node, this.#session.attributesOf(node) ?? refuse(errno.ESTALE));
   }
 
   #askToOpen(
@@ -110,24 +110,27 @@ export class Files {
 
   /** False when the file is not wholly in the cache. */
   #openHere(request: Request, node: Node, attributes: HotAttributes): boolean {
-    const mayPass = !this.#cachedOpens.has(node);
-    const known = mayPass ? this.#backings.take(node) : undefined;
     const key = keyOf(node, attributes);
-    const fd = known === undefined ? openSealed(this.#session.options.cacheDir, key, attributes.size) : undefined;
-    if (known === undefined && fd === undefined) return false;
+    const fd = openSealed(this.#session.options.cacheDir, key, attributes.size);
+    if (fd === undefined) return false;
     this.#touch(key);
-    const backing = known ?? (mayPass && fd !== undefined ? this.#backings.make(node, fd) : undefined);
-    if (backing !== undefined) {
-      if (fd !== undefined) closeSync(fd);
+    const backing = this.#cachedOpens.has(node) ? undefined : (this.#backings.take(node) ?? this.#backings.make(node, fd));
+    if (backing === undefined) this.#reply(request, { node, reads: { from: 'local', fd } });
+    else {
+      closeSync(fd);
       this.#reply(request, { node, reads: { from: 'kernel', backing } });
-    } else if (fd !== undefined) this.#reply(request, { node, reads: { from: 'local', fd } });
+    }
     return true;
+  }
+
+  #passThrough(request: Request, node: Node, backing: number): void {
+    if (node.attributes) this.#touch(keyOf(node, node.attributes));
+    this.#reply(request, { node, reads: { from: 'kernel', backing } });
   }
 
   #reply(request: Request, file: OpenFile): void {
     const { node, reads } = file;
-    const handle = ++this.#handles;
-    this.#open.set(handle, file);
+    const handle = this.#open.add(file);
     const { reply } = this.#session;
     if (reads.from === 'kernel') reply.opened(OUT_HEADER, handle, Fopen.PASSTHROUGH | Fopen.NOFLUSH, reads.backing);
     else {
@@ -160,15 +163,15 @@ export class Files {
   #readByNode(request: Request): void {
     // Now: by the time of an answer the request's bytes are those of another.
     const range = rangeOf(request);
-    this.#withAttributes(request, (node, attributes) => {
-      if (attributes.size === 0) return this.#session.send(request.unique, 0);
-      const fd = this.#fdOf(node, attributes);
-      if (fd !== undefined) return this.#readFrom(request, fd, range);
-      this.#askToOpen(request, { node, attributes }, (handle) => {
-        if (handle === undefined) return this.#readFrom(request, must(this.#fdOf(node, attributes)), range);
-        this.#readAtMain(request, handle, range);
-        this.#session.post({ close: handle });
-      });
+    const node = this.#session.node(request);
+    const attributes = this.#session.attributesOf(node) ?? refuse(errno.ESTALE);
+    if (attributes.size === 0) return this.#session.send(request.unique, 0);
+    const fd = this.#fdOf(node, attributes);
+    if (fd !== undefined) return this.#readFrom(request, fd, range);
+    this.#askToOpen(request, { node, attributes }, (handle) => {
+      if (handle === undefined) return this.#readFrom(request, must(this.#fdOf(node, attributes)), range);
+      this.#readAtMain(request, handle, range);
+      this.#session.post({ close: handle });
     });
   }
 

@@ -1,0 +1,23 @@
+/** Numbers for what the kernel has open; those that are given back are used again, so that a table serves and no map grows. */
+export class Handles<Value> {
+  readonly #values: (Value | undefined)[] = [];
+  readonly #free: number[] = [];
+
+  add(value: Value): number {
+    const handle = this.#free.pop() ?? this.#values.length;
+    this.#values[handle] = value;
+    return handle;
+  }
+
+  get(handle: number): Value | undefined {
+    return this.#values[handle];
+  }
+
+  remove(handle: number): Value | undefined {
+    const value = this.#values[handle];
+    if (value === undefined) return undefined;
+    this.#values[handle] = undefined;
+    this.#free.push(handle);
+    return value;
+  }
+}
