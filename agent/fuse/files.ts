@@ -114,7 +114,9 @@ export class Files {
     const fd = openSealed(this.#session.options.cacheDir, key, attributes.size);
     if (fd === undefined) return false;
     this.#touch(key);
-    const backing = this.#cachedOpens.has(node) ? undefined : (this.#backings.take(node) ?? this.#backings.make(node, fd));
+    const backing = this.#cachedOpens.has(node)
+      ? undefined
+      : (this.#backings.take(node) ?? this.#backings.make(node, fd));
     if (backing === undefined) this.#reply(request, { node, reads: { from: 'local', fd } });
     else {
       closeSync(fd);

@@ -15,7 +15,7 @@ export interface Pulse {
 }
 
 export interface OpenOptions {
-  /** Into which every read of the socket goes. */
+  /** Into which every read of the socket goes; as large as a piece of a body, and a head before it. */
   readonly buffer: Buffer;
   readonly pulse: Pulse;
   /** Without a byte for this long the exchange is given up. */
@@ -37,17 +37,24 @@ export class HttpConnection {
   #exchange: Exchange | undefined;
   #hasAnswer = false;
 
-  private constructor(pulse: Pulse) {
+  readonly #buffer: Buffer;
+  /** What came and has not been taken yet lies from here … */
+  #start = 0;
+  /** … to here, where the next read goes. */
+  #end = 0;
+
+  private constructor(buffer: Buffer, pulse: Pulse) {
+    this.#buffer = buffer;
     this.#pulse = pulse;
   }
 
   static async open(server: HttpServer, options: OpenOptions): Promise<HttpConnection> {
     const { buffer, pulse, timeoutMs, signal, onClose } = options;
-    const connection = new HttpConnection(pulse);
+    const connection = new HttpConnection(buffer, pulse);
     const onread = {
-      buffer,
-      callback: (length: number, bytes: Uint8Array) => {
-        connection.#receive(length === bytes.length ? (bytes as Buffer) : (bytes as Buffer).subarray(0, length));
+      buffer: () => connection.#room(),
+      callback: (length: number) => {
+        connection.#receive(length);
         return true;
       },
     };
@@ -61,9 +68,10 @@ export class HttpConnection {
       if (connection.#exchange) connection.#drop(lost(new Error('the connection was closed')));
       onClose();
     });
-    socket.setTimeout(timeoutMs, () =>
-      connection.destroy(new LeatError('unavailable', `${server.name}: no answer for ${timeoutMs} ms`)),
-    );
+    socket.setTimeout(timeoutMs, () => {
+      connection.#drop(new LeatError('unavailable', `${server.name}: no answer for ${timeoutMs} ms`));
+      socket.destroy();
+    });
     return connection;
   }
 
@@ -75,6 +83,7 @@ export class HttpConnection {
   exchange(request: string, events: ResponseEvents): Promise<boolean> {
     return new Promise<boolean>((resolve, reject) => {
       this.#hasAnswer = false;
+      this.#start = this.#end = 0;
       this.#exchange = { parser: new ResponseParser(events), resolve, reject };
       if (this.isOpen) this.#socket?.write(request, 'latin1');
       else this.#drop(new LeatError('unavailable', 'the connection was closed'));
@@ -87,18 +96,36 @@ export class HttpConnection {
     this.#socket?.destroy();
   }
 
-  #receive(bytes: Buffer): void {
+  /** To the end of the piece and no further, so that the next one begins at the front of the buffer and has room there. */
+  #room(): Buffer {
+    const piece = this.#exchange?.parser.piece ?? this.#buffer.length - this.#start;
+    if (this.#start + piece > this.#buffer.length) {
+      // Only after the head of an answer, which comes with as much of the body as there is room for.
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    return this.#buffer.subarray(this.#end, this.#start + piece);
+  }
+
+  #receive(length: number): void {
+    this.#end += length;
     const exchange = this.#exchange;
     // Nobody has asked: the next exchange must not take it for its answer.
     if (!exchange) return void this.#socket?.destroy();
     this.#pulse.heardMs = performance.now();
     this.#hasAnswer = true;
     try {
-      exchange.parser.feed(bytes);
+      this.#start += exchange.parser.feed(this.#gathered);
+      if (this.#start === this.#end || exchange.parser.isDone) this.#start = this.#end = 0;
       if (exchange.parser.isDone) this.#finish(exchange);
     } catch (error) {
       this.destroy(error instanceof Error ? error : new Error(String(error)));
     }
+  }
+
+  get #gathered(): Buffer {
+    return this.#buffer.subarray(this.#start, this.#end);
   }
 
   #ended(): void {
@@ -108,7 +135,8 @@ export class HttpConnection {
       exchange.parser.close();
       this.#finish(exchange);
     } catch (error) {
-      this.destroy(error as Error);
+      this.#drop(error as LeatError);
+      this.destroy();
     }
   }
 
@@ -119,7 +147,13 @@ export class HttpConnection {
   }
 
   #drop(error: Error): void {
-    if (this.#exchange) this.wasDropped = !this.#hasAnswer;
+    const exchange = this.#exchange;
+    if (exchange) this.wasDropped = !this.#hasAnswer;
+    try {
+      exchange?.parser.salvage(this.#gathered);
+    } catch {
+      // Who takes the bytes has its own trouble; that the connection is lost is told all the same.
+    }
     this.#fail(error);
   }
 

@@ -1,9 +1,9 @@
 import { LeatError } from '../model/faults.ts';
 import { HttpConnection, type Pulse } from './http-connection.ts';
-import type { ResponseEvents } from './http-response.ts';
+import { HEAD_BYTES_MAX, PIECE_BYTES_MAX, type ResponseEvents } from './http-response.ts';
 import { HttpServer, type ServerAddress } from './http-socket.ts';
 
-const BUFFER_BYTES = 256 * 1024;
+const BUFFER_BYTES = HEAD_BYTES_MAX + PIECE_BYTES_MAX;
 const IDLE_MS_MAX = 4000;
 const SWEEP_MS = 2000;
 /** Far more than anything asks for at once; a caller without a limit of its own is told. */

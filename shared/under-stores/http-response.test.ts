@@ -4,24 +4,40 @@ import { type ResponseHead, ResponseParser } from './http-response.ts';
 interface Parsed {
   readonly head: ResponseHead | undefined;
   readonly body: string;
+  /** The lengths in which the body came. */
+  readonly handedOver: readonly number[];
   readonly isDone: boolean;
   readonly canReuse: boolean;
 }
 
-function parse(pieces: readonly string[], isClosed = false): Parsed {
+interface Options {
+  readonly isClosed?: boolean;
+  readonly pieceBytes?: number;
+}
+
+/** What a connection does: what was not taken is handed in again with what comes next. */
+function parse(pieces: readonly string[], { isClosed = false, pieceBytes = 1 }: Options = {}): Parsed {
   let head: ResponseHead | undefined;
   let body = '';
+  const handedOver: number[] = [];
   const parser = new ResponseParser({
     onHead: (received) => {
       head = received;
     },
     onBody: (bytes) => {
       body += Buffer.from(bytes).toString('latin1');
+      handedOver.push(bytes.length);
     },
+    pieceBytes,
   });
-  for (const piece of pieces) parser.feed(Buffer.from(piece, 'latin1'));
+  let rest = Buffer.alloc(0);
+  for (const piece of pieces) {
+    const bytes = Buffer.concat([rest, Buffer.from(piece, 'latin1')]);
+    rest = bytes.subarray(parser.feed(bytes));
+  }
   if (isClosed) parser.close();
-  return { head, body, isDone: parser.isDone, canReuse: parser.canReuse };
+  else parser.salvage(rest);
+  return { head, body, handedOver, isDone: parser.isDone, canReuse: parser.canReuse };
 }
 
 const FIXED = 'HTTP/1.1 206 Partial Content\r\nETag: "e"\r\nContent-Length: 5\r\n\r\n01234';
@@ -42,6 +58,13 @@ describe('ResponseParser', () => {
     expect(parse(text.split(''))).toMatchObject({ body, isDone: true });
   });
 
+  it('hands a body of a known length over in whole pieces, but for its end, or what came before the connection broke', () => {
+    const text = 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789';
+    expect(parse(text.split(''), { pieceBytes: 4 })).toMatchObject({ body: '0123456789', handedOver: [4, 4, 2] });
+    expect(parse([text], { pieceBytes: 100 })).toMatchObject({ handedOver: [10], isDone: true });
+    expect(parse([text.slice(0, -3)], { pieceBytes: 4 })).toMatchObject({ body: '0123456', handedOver: [4, 3] });
+  });
+
   it('finds headers by their whole name, in whatever case they come', () => {
     const { head } = parse(['HTTP/1.1 200 OK\r\nX-ETag: no\r\neTaG:  "E" \r\nContent-Length:0\r\n\r\n']);
     expect(['etag', 'content-length', 'tag', 'http/1.1 200 ok'].map((name) => head?.header(name))).toEqual([
@@ -55,7 +78,7 @@ describe('ResponseParser', () => {
   it('ends a body without a length with the connection, and never uses that again', () => {
     const text = 'HTTP/1.1 200 OK\r\n\r\nall of it';
     expect(parse([text])).toMatchObject({ body: 'all of it', isDone: false });
-    expect(parse([text], true)).toMatchObject({ body: 'all of it', isDone: true, canReuse: false });
+    expect(parse([text], { isClosed: true })).toMatchObject({ body: 'all of it', isDone: true, canReuse: false });
   });
 
   it.each([
@@ -64,7 +87,7 @@ describe('ResponseParser', () => {
     ['in a chunk', CHUNKED.slice(0, -20)],
     ['before its last line', CHUNKED.slice(0, -2)],
   ])('takes a connection that ends %s for broken', (_, text) => {
-    expect(() => parse([text], true)).toThrow(/ended in the middle/);
+    expect(() => parse([text], { isClosed: true })).toThrow(/ended in the middle/);
   });
 
   it.each([

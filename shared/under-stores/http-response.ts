@@ -1,6 +1,7 @@
 import { LeatError } from '../model/faults.ts';
 
-const HEAD_BYTES_MAX = 64 * 1024;
+export const HEAD_BYTES_MAX = 64 * 1024;
+export const PIECE_BYTES_MAX = 256 * 1024;
 const LINE_BYTES_MAX = 4096;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
@@ -31,13 +32,15 @@ export interface ResponseEvents {
   onHead(head: ResponseHead): void;
   /** `bytes` are only valid during the call. */
   onBody(bytes: Uint8Array): void;
+  /** How many bytes of a body of known length the next `onBody` shall have, unless it ends or breaks before; `PIECE_BYTES_MAX` at most. */
+  readonly pieceBytes: number;
 }
 
 type State = 'head' | 'fixed' | 'until-close' | 'chunk-size' | 'chunk' | 'chunk-end' | 'trailer' | 'done';
 
 /**
- * Reads one HTTP/1.1 response from pieces of any size, as they come from a socket's reused buffer: body bytes are handed on at
- * once and never kept. Only what S3 servers send is understood, and everything else is refused.
+ * Reads one HTTP/1.1 response from a socket's reused buffer, in which the bytes of a piece of the body gather until it is
+ * whole. Only what S3 servers send is understood, and everything else is refused.
  */
 export class ResponseParser {
   readonly #events: ResponseEvents;
@@ -60,11 +63,26 @@ export class ResponseParser {
     return this.#canReuse;
   }
 
-  feed(bytes: Buffer): void {
+  /** The length of the piece of the body that comes now; undefined where it does not come in pieces. */
+  get piece(): number | undefined {
+    return this.#state === 'fixed' ? Math.min(this.#left, this.#events.pieceBytes) : undefined;
+  }
+
+  /** Takes what it can: answers how many bytes. The rest is to be handed in again, with what comes after it. */
+  feed(bytes: Buffer): number {
     let at = 0;
-    while (at < bytes.length && this.#state !== 'done') at = this.#step(bytes, at);
+    for (let taken = -1; at < bytes.length && at !== taken && this.#state !== 'done';) {
+      taken = at;
+      at = this.#step(bytes, at);
+    }
     // Bytes that belong to no request: whatever comes next on this connection cannot be trusted.
-    if (at < bytes.length) this.#canReuse = false;
+    if (at < bytes.length && this.#state === 'done') this.#canReuse = false;
+    return at;
+  }
+
+  /** The connection is lost: what has gathered of a piece is good all the same. */
+  salvage(bytes: Buffer): void {
+    if (bytes.length > 0 && this.#state === 'fixed') this.#events.onBody(bytes);
   }
 
   /** The connection has ended: that ends a body without a length, and breaks every other. */
@@ -93,7 +111,9 @@ export class ResponseParser {
   }
 
   #body(bytes: Buffer, at: number): number {
-    const end = this.#state === 'until-close' ? bytes.length : Math.min(bytes.length, at + this.#left);
+    const { piece } = this;
+    if (piece !== undefined && at + piece > bytes.length) return at;
+    const end = Math.min(bytes.length, at + (piece ?? this.#left));
     this.#events.onBody(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end));
     this.#left -= end - at;
     if (this.#left === 0) this.#state = this.#state === 'fixed' ? 'done' : 'chunk-end';

@@ -16,6 +16,13 @@ export interface ServerAddress {
   readonly caFile?: string;
 }
 
+/** Where bytes that come go, and who is told of them: what `net.connect` calls `onread`. */
+export interface OnRead {
+  /** The room for the next ones. */
+  readonly buffer: () => Uint8Array;
+  readonly callback: (length: number, room: Uint8Array) => boolean;
+}
+
 /** Where a server is, and the way there. */
 export class HttpServer {
   readonly name: string;
@@ -40,8 +47,8 @@ export class HttpServer {
     return this.proxy !== undefined && !this.#address.isTls;
   }
 
-  /** A connection over which requests may be sent. Bytes come through `onread`, into its buffer. */
-  async connect(onread: net.OnReadOpts, signal?: AbortSignal): Promise<net.Socket> {
+  /** A connection over which requests may be sent. */
+  async connect(onread: OnRead, signal?: AbortSignal): Promise<net.Socket> {
     try {
       return await this.#connect(onread, signal);
     } catch (error) {
@@ -49,7 +56,7 @@ export class HttpServer {
     }
   }
 
-  async #connect(onread: net.OnReadOpts, signal?: AbortSignal): Promise<net.Socket> {
+  async #connect(onread: OnRead, signal?: AbortSignal): Promise<net.Socket> {
     const { isTls, host, port } = this.#address;
     const { host: proxyHost, port: proxyPort } = this.proxy ?? {};
     const way = proxyPort === undefined ? { host, port } : { host: proxyHost, port: proxyPort };
@@ -65,7 +72,14 @@ export class HttpServer {
     if (!this.proxy) return this.#secured(tls.connect({ ...options, onread } as tls.ConnectionOptions), wait);
     const socket = tls.connect({ ...options, socket: await this.#tunnel(this.proxy, wait) });
     // Over a socket that it is given Node ignores `onread`.
-    socket.on('data', (bytes: Buffer) => onread.callback(bytes.length, bytes));
+    socket.on('data', (bytes: Buffer) => {
+      for (let at = 0; at < bytes.length && !socket.destroyed;) {
+        const room = onread.buffer();
+        const length = bytes.copy(room, 0, at);
+        onread.callback(length, room);
+        at += length;
+      }
+    });
     return this.#secured(socket, wait);
   }
 

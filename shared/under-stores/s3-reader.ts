@@ -2,7 +2,7 @@ import { GetObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { isFault, LeatError } from '../model/faults.ts';
 import type { ByteRange, ReadOptions, Sink } from '../ports/under-store.ts';
 import { HttpConnections, type Limits } from './http-connections.ts';
-import type { ResponseEvents, ResponseHead } from './http-response.ts';
+import { PIECE_BYTES_MAX, type ResponseEvents, type ResponseHead } from './http-response.ts';
 import { Attempts, type Patience, RefusedAnswer, troubleOf } from './retry.ts';
 import { isDenial, s3Fault, wrongRegion } from './s3-faults.ts';
 import { ObjectRequests, type S3Endpoint } from './s3-request.ts';
@@ -144,6 +144,11 @@ class RangeAnswer implements ResponseEvents {
     const total = Number(status === 200 ? (head.header('content-length') ?? Number.NaN) : range?.[2]);
     this.#isEndKnown = Number.isFinite(total);
     if (this.#isEndKnown) progress.end = Math.min(progress.end, total);
+  }
+
+  /** Up to the next multiple in the object, so that what is written to a file is written in whole blocks. */
+  get pieceBytes(): number {
+    return PIECE_BYTES_MAX - (this.#progress.offset % PIECE_BYTES_MAX);
   }
 
   onBody(bytes: Uint8Array): void {

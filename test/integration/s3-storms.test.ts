@@ -196,10 +196,9 @@ describe('a connection', () => {
     server.strike = () => ({ after: 1000, ending: 'hang' });
     const store = open({ 's3.connections': '1' });
     const controller = new AbortController();
-    const started = Promise.withResolvers<void>();
-    const reading = store.read(A, WHOLE, () => started.resolve(), { signal: controller.signal });
+    const reading = get(store, WHOLE, { signal: controller.signal });
     const waiting = get(store, WHOLE, { signal: controller.signal });
-    await started.promise;
+    while (server.asked.length < 1) await sleep(5);
     controller.abort();
     await expect(reading).rejects.toMatchObject({ kind: 'interrupted' });
     await expect(waiting).rejects.toMatchObject({ kind: 'interrupted' });
