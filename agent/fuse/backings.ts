@@ -3,7 +3,7 @@ import { Ioctl } from './protocol.ts';
 import type { Session } from './session.ts';
 import { ioctl } from './syscalls.ts';
 
-const KEPT_MAX = 4096;
+const KEPT_MAX = 32_768;
 
 interface Backing {
   /** The kernel's number for it. */
