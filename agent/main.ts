@@ -20,6 +20,7 @@ import { lmdbMetastore } from './embedded/lmdb-metastore.ts';
 import { ensureMounts } from './first-mounts.ts';
 import { fuseMount, type FuseMount } from './fuse/fuse-mount.ts';
 import { fuseMissing } from './fuse/mountpoint.ts';
+import { trimWhenIdle } from './memory.ts';
 import { LEAT_VERSION } from './package.ts';
 import { openStores, type Stores } from './stores.ts';
 import { orderedTokens } from './tokens.ts';
@@ -73,6 +74,7 @@ async function endAll(started: End[]): Promise<void> {
 
 async function start(options: AgentOptions, started: End[]): Promise<Agent> {
   const { data, log } = options;
+  started.push(trimWhenIdle());
   started.push(await lockData(data, () => holderOf(data)));
   started.push(() => removeAgentFile(data));
   const core = await startCore(options, started);

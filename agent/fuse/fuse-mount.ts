@@ -1,4 +1,6 @@
 import { closeSync, writeSync } from 'node:fs';
+import module from 'node:module';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ABOVE_ROOT, type InodeId, inodeNumber } from '#shared/model/ids.ts';
 import { ROOT_PATH } from '#shared/model/names.ts';
@@ -64,7 +66,10 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
     counters: counters.memory,
     mounts: await mountsNow(),
   };
-  const worker = new Worker(new URL(WORKER, import.meta.url), { workerData: data });
+  // A worker has a compile cache only by way of the environment.
+  const cacheFolder = module.getCompileCacheDir();
+  const env = { ...process.env, ...(cacheFolder !== undefined && { NODE_COMPILE_CACHE: dirname(cacheFolder) }) };
+  const worker = new Worker(new URL(WORKER, import.meta.url), { workerData: data, env });
   let isOver = false;
   const service = new Service(fd, { ...deps, source });
   const tell = (message: ToWorker | 'stop') => {

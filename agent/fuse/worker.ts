@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { openRows } from '../embedded/lmdb-rows.ts';
+import { trimMemory } from '../memory.ts';
 import { Counters } from './counters.ts';
 import { Directories } from './directories.ts';
 import { Files } from './files.ts';
@@ -22,6 +23,8 @@ export interface WorkerData {
 const REQUEST_BYTES_MAX = REQUEST_DATA_MAX + 8192;
 /** Some 30 µs: who has just been answered asks again that soon, and to be woken costs as much. */
 const LOOKS_BEFORE_SLEEP = 50;
+/** So many leave enough behind in the heap that it is worth a collection, once there is time. */
+const REQUESTS_BEFORE_TRIM = 10_000;
 /** So long the worker keeps its snapshot of the rows when nothing is asked. */
 const LINGER_MS = 1000;
 const RENAME_NAMES = 48;
@@ -46,7 +49,7 @@ async function main(data: WorkerData): Promise<void> {
   const buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES_MAX);
   const sleep = sleeper(data, counters);
 
-  for (let messages = -1; ;) {
+  for (let messages = -1, requests = 0; ;) {
     if (messages !== counters.messages) {
       messages = counters.messages;
       for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
@@ -62,12 +65,15 @@ async function main(data: WorkerData): Promise<void> {
       return rows?.close(); // unmounted
     }
     if (length > 0) {
+      requests++;
       session.refresh();
       handle(parse(buffer, length));
     } else if (!sleep(messages)) {
       // Nothing for a while: the rows are let go of, so that LMDB can reuse what their snapshot holds, and timers have a turn.
       rows?.refresh();
       files.rest();
+      if (requests > REQUESTS_BEFORE_TRIM) trimMemory();
+      requests = 0;
       await nextTurn();
     }
   }
