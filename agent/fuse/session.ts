@@ -96,12 +96,13 @@ export class Session {
     this.#means.post(message);
   }
 
-  /** Before each request: what has been committed shows from now on. */
-  refresh(): void {
+  /** Before each request: what has been committed shows from now on. True when that took a new snapshot of the rows. */
+  refresh(): boolean {
     const { commits } = this.#means.counters;
-    if (commits === this.#commits) return;
+    if (commits === this.#commits) return false;
     this.#commits = commits;
     this.rows?.refresh();
+    return true;
   }
 
   /** Asks the main thread; the worker goes on, and `resume` or `refused` replies when the answer is there. */

@@ -23,6 +23,8 @@ export interface WorkerData {
 const REQUEST_BYTES_MAX = REQUEST_DATA_MAX + 8192;
 /** Some 30 µs: who has just been answered asks again that soon, and to be woken costs as much. */
 const LOOKS_BEFORE_SLEEP = 50;
+/** LMDB's binding sets a timer with each snapshot, which is gone only once timers have had their turn. */
+const SNAPSHOTS_BEFORE_TURN = 1000;
 /** So many leave enough behind in the heap that it is worth a collection, once there is time. */
 const REQUESTS_BEFORE_TRIM = 10_000;
 /** So long the worker keeps its snapshot of the rows when nothing is asked. */
@@ -49,7 +51,7 @@ async function main(data: WorkerData): Promise<void> {
   const buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES_MAX);
   const sleep = sleeper(data, counters);
 
-  for (let messages = -1, requests = 0; ;) {
+  for (let messages = -1, requests = 0, snapshots = 0; ;) {
     if (messages !== counters.messages) {
       messages = counters.messages;
       for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
@@ -66,8 +68,12 @@ async function main(data: WorkerData): Promise<void> {
     }
     if (length > 0) {
       requests++;
-      session.refresh();
+      if (session.refresh()) snapshots++;
       handle(parse(buffer, length));
+      if (snapshots >= SNAPSHOTS_BEFORE_TURN) {
+        snapshots = 0;
+        await nextTurn();
+      }
     } else if (!sleep(messages)) {
       // Nothing for a while: the rows are let go of, so that LMDB can reuse what their snapshot holds, and timers have a turn.
       rows?.refresh();

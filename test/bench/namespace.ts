@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, mkdirSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,6 +40,7 @@ const DIRECTORY = '/directory' as Path;
 const RENAMED = '/renamed' as Path;
 const TREE = '/tree' as Path;
 
+mkdirSync(values.dir, { recursive: true });
 const folder = mkdtempSync(join(values.dir, 'leat-bench-'));
 const feed = localFeed();
 const clock = () => performance.timeOrigin + performance.now();
