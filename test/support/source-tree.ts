@@ -1,6 +1,6 @@
 import { createHash, randomFillSync } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readFileSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 const MIB = 1 << 20;
 
@@ -52,20 +52,6 @@ function writeRandom(file: string, size: number): void {
   closeSync(fd);
 }
 
-/** Other bytes, same size. */
-export function scramble(file: string): void {
-  writeFileSync(
-    file,
-    readFileSync(file).map((byte) => byte ^ 0xff),
-  );
-}
-
 export function sha256(file: string): string {
   return createHash('sha256').update(readFileSync(file)).digest('hex');
-}
-
-export function filesBelow(root: string): string[] {
-  return readdirSync(root, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => relative(root, join(entry.parentPath, entry.name)));
 }
