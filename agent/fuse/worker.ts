@@ -59,13 +59,8 @@ async function main(data: WorkerData): Promise<void> {
         receive(session, files, message.message as ToWorker);
       }
     }
-    let length: number;
-    try {
-      length = readNow(fd, buffer);
-      for (let looks = 1; length === 0 && looks < LOOKS_BEFORE_SLEEP; looks++) length = readNow(fd, buffer);
-    } catch {
-      return rows?.close(); // unmounted
-    }
+    const length = nextRequest(fd, buffer, () => counters.messages === messages);
+    if (length === undefined) return rows?.close();
     if (length > 0) {
       requests++;
       if (session.refresh()) snapshots++;
@@ -82,6 +77,19 @@ async function main(data: WorkerData): Promise<void> {
       requests = 0;
       await nextTurn();
     }
+  }
+}
+
+/** The length of a request; 0 when there is none now, or something else to do; undefined once unmounted. */
+function nextRequest(fd: number, buffer: Buffer, mayLookAgain: () => boolean): number | undefined {
+  try {
+    let length = readNow(fd, buffer);
+    for (let looks = 1; length === 0 && looks < LOOKS_BEFORE_SLEEP && mayLookAgain(); looks++) {
+      length = readNow(fd, buffer);
+    }
+    return length;
+  } catch {
+    return undefined;
   }
 }
 
