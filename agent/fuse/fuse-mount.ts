@@ -2,14 +2,15 @@ import { closeSync, writeSync } from 'node:fs';
 import module from 'node:module';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { ABOVE_ROOT, type InodeId, inodeNumber } from '#shared/model/ids.ts';
+import { inodeNumber } from '#shared/model/ids.ts';
 import { ROOT_PATH } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
-import type { ChangeFeed, RowChange } from '#shared/ports/change-feed.ts';
+import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import { Counters } from './counters.ts';
 import { detachFrom, mountAt, type MountpointOptions, unmountFrom } from './mountpoint.ts';
-import { nodeIdOf, ROOT_NODE } from './nodes.ts';
+import { Invalidation } from './invalidation.ts';
+import { nodeIdOf } from './nodes.ts';
 import { Notifications } from './notifications.ts';
 import type { ToMain, ToWorker } from './questions.ts';
 import { Service, type ServiceDeps } from './service.ts';
@@ -50,114 +51,89 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
     Object.fromEntries((await deps.namespace.mounts()).map((mount) => [mount.id, mount.syncIntervalMs]));
   const isTraining = options.profile === 'training';
   const { fd, isRoot } = await mountAt({ ...options, isReadOnly: isTraining });
-  const wakeFd = eventFd();
-  const counters = new Counters();
-  const data: WorkerData = {
-    session: {
-      fd,
-      cacheDir: options.cacheDir,
-      leaseMs: options.leaseMs,
-      wantsPassthrough: isRoot,
-      isTraining,
-      root: { bytes: encodeRow(root) },
-    },
-    rowsFile: options.rowsFile,
-    wakeFd,
-    counters: counters.memory,
+  const { cacheDir, leaseMs, rowsFile } = options;
+  const link = new WorkerLink(new Service(fd, { ...deps, source }), deps, {
+    session: { fd, cacheDir, leaseMs, wantsPassthrough: isRoot, isTraining, root: { bytes: encodeRow(root) } },
+    rowsFile,
     mounts: await mountsNow(),
-  };
-  // A worker has a compile cache only by way of the environment.
-  const cacheFolder = module.getCompileCacheDir();
-  const env = { ...process.env, ...(cacheFolder !== undefined && { NODE_COMPILE_CACHE: dirname(cacheFolder) }) };
-  const worker = new Worker(new URL(WORKER, import.meta.url), { workerData: data, env });
-  let isOver = false;
-  const service = new Service(fd, { ...deps, source });
-  const tell = (message: ToWorker | 'stop') => {
-    if (isOver) return;
-    worker.postMessage(message);
-    if (counters.posted()) writeSync(wakeFd, WAKE);
-  };
-  worker.on('message', (message: ToMain) => void receive(message));
-  worker.on('error', (error) => deps.log(`the FUSE session failed: ${error.stack ?? error.message}`));
-
-  async function receive(message: ToMain): Promise<void> {
-    if ('id' in message) {
-      const outcome = await service.answer(message);
-      tell({ id: message.id, ...outcome });
-    } else if ('interrupt' in message) service.interrupt(message.interrupt);
-    else if ('close' in message) service.closeFile(message.close);
-    else if ('touched' in message) for (const key of message.touched) deps.cache.touched(key);
-    else deps.log(message.log);
-  }
-
+  });
   const notifications = new Notifications(fd, () =>
     deps.log('more changes than the kernel could be told of; it will see some of them when its lease ends'),
   );
-  const invalidation = new Invalidation(root.id, notifications, tell);
+  const invalidation = new Invalidation(root.id, notifications, (message) => link.tell(message));
   const unsubscribe = options.feed.subscribe(({ source: by, changes }) => {
-    counters.committed();
+    link.committed();
     if (by !== source) for (const change of changes) invalidation.changed(change);
   });
-  const closed = new Promise<void>((resolve) => {
-    worker.once('exit', () => {
-      isOver = true;
-      unsubscribe();
-      service.close();
-      closeSync(fd);
-      closeSync(wakeFd);
-      resolve();
-    });
+  const closed = link.ended.then(() => {
+    unsubscribe();
+    closeSync(fd);
   });
   return {
     closed,
     async unmount() {
-      if (isOver) return;
+      if (link.isOver) return;
       await unmountFrom(options.at);
       await closed;
     },
     async detach() {
-      if (isOver) return;
+      if (link.isOver) return;
       await detachFrom(options.at);
       // Out of the tree and unused it may have ended by itself meanwhile, and its descriptors with it.
-      tell('stop');
+      link.tell('stop');
       await closed;
     },
-    evicted: ({ id, generation }) => tell({ evicted: { node: nodeIdOf(inodeNumber(id), generation) } }),
-    refreshMounts: async () => tell({ mounts: await mountsNow() }),
+    evicted: ({ id, generation }) => link.tell({ evicted: { node: nodeIdOf(inodeNumber(id), generation) } }),
+    refreshMounts: async () => link.tell({ mounts: await mountsNow() }),
   };
 }
 
-/** Tells the kernel and the worker of rows that others changed: a name may lead elsewhere, attributes may differ. */
-class Invalidation {
-  readonly #notifications: Notifications;
-  readonly #tell: (message: ToWorker) => void;
-  #rootId: InodeId;
+/** The worker that speaks with the kernel, and what goes to it and comes from it. */
+class WorkerLink {
+  readonly ended: Promise<void>;
+  isOver = false;
+  readonly #worker: Worker;
+  readonly #wakeFd = eventFd();
+  readonly #counters = new Counters();
+  readonly #service: Service;
+  readonly #deps: Pick<ServiceDeps, 'cache' | 'log'>;
 
-  constructor(rootId: InodeId, notifications: Notifications, tell: (message: ToWorker) => void) {
-    this.#rootId = rootId;
-    this.#notifications = notifications;
-    this.#tell = tell;
+  constructor(
+    service: Service,
+    deps: Pick<ServiceDeps, 'cache' | 'log'>,
+    data: Omit<WorkerData, 'wakeFd' | 'counters'>,
+  ) {
+    this.#service = service;
+    this.#deps = deps;
+    const workerData: WorkerData = { ...data, wakeFd: this.#wakeFd, counters: this.#counters.memory };
+    // A worker has a compile cache only by way of the environment.
+    const cacheFolder = module.getCompileCacheDir();
+    const env = { ...process.env, ...(cacheFolder !== undefined && { NODE_COMPILE_CACHE: dirname(cacheFolder) }) };
+    this.#worker = new Worker(new URL(WORKER, import.meta.url), { workerData, env });
+    this.#worker.on('message', (message: ToMain) => void this.#receive(message));
+    this.#worker.on('error', (error) => deps.log(`the FUSE session failed: ${error.stack ?? error.message}`));
+    this.ended = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve())).then(() => {
+      this.isOver = true;
+      service.close();
+      closeSync(this.#wakeFd);
+    });
   }
 
-  changed({ key, before, after }: RowChange): void {
-    if (before?.kind === 'record' || after?.kind === 'record') return;
-    if (key.directory === ABOVE_ROOT) {
-      this.#rootId = after?.id ?? this.#rootId;
-      return this.#notifications.attributes(ROOT_NODE);
-    }
-    const parent = this.#nodeOf(key.directory);
-    if (after) {
-      const node =
-        after.kind === 'directory' ? this.#nodeOf(after.id) : nodeIdOf(inodeNumber(after.id), after.generation);
-      // An inode of the first version has never been anywhere else.
-      if (!before && after.version > 1) this.#tell({ placed: { node, parent, name: key.name } });
-      if (before?.id === after.id && before.generation === after.generation)
-        return this.#notifications.attributes(node);
-    }
-    if (before) this.#notifications.entry(parent, key.name);
+  tell(message: ToWorker | 'stop'): void {
+    if (this.isOver) return;
+    this.#worker.postMessage(message);
+    if (this.#counters.posted()) writeSync(this.#wakeFd, WAKE);
   }
 
-  #nodeOf(directory: InodeId): number {
-    return directory === this.#rootId ? ROOT_NODE : nodeIdOf(inodeNumber(directory), 0);
+  committed(): void {
+    this.#counters.committed();
+  }
+
+  async #receive(message: ToMain): Promise<void> {
+    if ('id' in message) this.tell({ id: message.id, ...(await this.#service.answer(message)) });
+    else if ('interrupt' in message) this.#service.interrupt(message.interrupt);
+    else if ('close' in message) this.#service.closeFile(message.close);
+    else if ('touched' in message) for (const key of message.touched) this.#deps.cache.touched(key);
+    else this.#deps.log(message.log);
   }
 }
