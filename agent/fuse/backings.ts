@@ -9,6 +9,8 @@ interface Backing {
   /** The kernel's number for it. */
   readonly id: number;
   opens: number;
+  /** To be dropped by its last user: its file has lost its name, and takes up room of the disk until then. */
+  isDoomed: boolean;
 }
 
 /** Files of the cache that the kernel reads by itself, without asking us: passthrough. It keeps them for the next open. */
@@ -49,7 +51,7 @@ export class Backings {
     argument.writeInt32LE(fd, 0);
     try {
       const id = ioctl(this.#session.options.fd, Ioctl.BACKING_OPEN, argument);
-      this.#byNode.set(node, { id, opens: 1 });
+      this.#byNode.set(node, { id, opens: 1, isDoomed: false });
       return id;
     } catch (error) {
       this.#isRefused = true;
@@ -60,17 +62,21 @@ export class Backings {
 
   release(node: Node): void {
     const backing = this.#byNode.get(node);
-    if (backing) backing.opens--;
+    if (!backing) return;
+    backing.opens--;
+    if (backing.isDoomed) this.drop(node);
     for (const kept of this.#byNode.keys()) {
       if (this.#byNode.size <= KEPT_MAX) return;
       this.drop(kept);
     }
   }
 
-  /** One that is open stays: another open must get the same one. */
+  /** One that is open stays until it is closed: another open must get the same one. */
   drop(node: Node): void {
     const backing = this.#byNode.get(node);
-    if (!backing || backing.opens > 0) return;
+    if (!backing) return;
+    backing.isDoomed = true;
+    if (backing.opens > 0) return;
     this.#byNode.delete(node);
     this.#onDropped(node);
     const argument = Buffer.alloc(4);

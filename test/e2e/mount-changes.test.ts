@@ -92,6 +92,14 @@ describe.each(['lmdb', 'heap'] as const)('a mounted folder, its namespace in %s'
     expect(await readFile(at('b'), 'utf8')).toBe('this is c');
   });
 
+  it('keeps a file readable that the cache drops while it is open, and fetches it again after', async () => {
+    const file = await open(at('a'));
+    expect(await cliOn(stage.data)('fs', 'free', '/')).toMatchObject({ code: 0 });
+    expect(await file.readFile('utf8')).toBe('this is a');
+    await file.close();
+    expect(await readFile(at('a'), 'utf8')).toBe('this is a');
+  });
+
   it('makes symlinks, and follows them', async () => {
     await symlink('d/e/f', at('link'));
     await symlink('nowhere', at('dangling'));
