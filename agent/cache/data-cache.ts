@@ -12,10 +12,17 @@ export interface CacheKey {
 /** Reads a range of exactly this content from where it comes from, or throws (`changed`, `unavailable` …). */
 export type Fetch = (range: ByteRange, sink: Sink, signal: AbortSignal) => Promise<void>;
 
+/** Memory for a read that is taken only once the bytes are at hand: who waits for a store need hold none. */
+export interface Room {
+  readonly length: number;
+  /** Called once at most. */
+  take(): Uint8Array;
+}
+
 /** One open file. Local trouble never shows: what the cache cannot keep is fetched again. */
 export interface CachedFile {
   /** Fills `into` from `offset`, short only at the end of the file; answers how many bytes. */
-  read(into: Uint8Array, offset: number, signal?: AbortSignal): Promise<number>;
+  read(into: Uint8Array | Room, offset: number, signal?: AbortSignal): Promise<number>;
   /** Fetches all that is missing. True: the file is sealed now, `openSealed` finds it. False: the cache has no room for it. */
   load(signal?: AbortSignal): Promise<boolean>;
   /** The cache may evict it from now on, once every other user has closed it too. */

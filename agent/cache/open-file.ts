@@ -1,6 +1,6 @@
 import { LeatError } from '#shared/model/faults.ts';
 import type { CachedContent } from './cached-content.ts';
-import type { CachedFile, Fetch } from './data-cache.ts';
+import type { CachedFile, Fetch, Room } from './data-cache.ts';
 import type { FetchGate } from './fetch-gate.ts';
 import { SLICE_PAGES } from './housing.ts';
 import type { LocalTrouble } from './local-trouble.ts';
@@ -36,19 +36,19 @@ export class OpenFile implements CachedFile {
     this.#deps = deps;
   }
 
-  async read(into: Uint8Array, offset: number, signal?: AbortSignal): Promise<number> {
+  async read(into: Uint8Array | Room, offset: number, signal?: AbortSignal): Promise<number> {
     const { content } = this.#deps;
     const length = Math.max(0, Math.min(into.length, content.size - offset));
     if (length === 0) return 0;
     this.#checkOpen();
-    const target = into.length === length ? into : into.subarray(0, length);
+    const target = targetIn(into, length);
     const needed = { first: Math.floor(offset / PAGE_BYTES), end: pagesOf(offset + length) };
     this.#stream = advance(this.#stream, { offset, length }, this.#deps.windowBytesMax);
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       content.attach();
       const kept = this.#deps.trouble.present || this.#request(needed);
       if (content.holds(needed)) {
-        if (await this.#readHere(target, offset)) {
+        if (await this.#readHere(target(), offset)) {
           this.#count(needed.first, attempt === 0 ? length : 0);
           return length;
         }
@@ -56,7 +56,7 @@ export class OpenFile implements CachedFile {
         await content.arrival(needed, { signal });
       } else if (!(await this.#roomCame(signal))) break;
     }
-    return this.#bypass(target, offset, signal);
+    return this.#bypass({ target, length }, offset, signal);
   }
 
   async load(signal?: AbortSignal): Promise<boolean> {
@@ -134,13 +134,18 @@ export class OpenFile implements CachedFile {
   }
 
   /** Straight from the store into the reader's memory, exactly what it asked for. */
-  async #bypass(target: Uint8Array, offset: number, signal: AbortSignal | undefined): Promise<number> {
-    const range = { offset, length: target.length };
+  async #bypass(
+    { target: take, length }: { readonly target: () => Uint8Array; readonly length: number },
+    offset: number,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
+    const range = { offset, length };
     const turn = {};
     const wait = this.#deps.gate.enter(turn, true);
     if (wait) await this.#waitForTurn(turn, wait, signal);
     let done = 0;
     try {
+      const target = take();
       const sink = (bytes: Uint8Array) => {
         if (done + bytes.length > target.length)
           throw new LeatError('corrupt', 'the store sent more than was asked for');
@@ -153,7 +158,7 @@ export class OpenFile implements CachedFile {
     } finally {
       this.#deps.gate.leave();
     }
-    if (done < target.length) throw shortContent(range, offset + done);
+    if (done < length) throw shortContent(range, offset + done);
     this.#deps.onBypass(done);
     return done;
   }
@@ -179,6 +184,12 @@ export class OpenFile implements CachedFile {
   #checkOpen(): void {
     if (this.#closed) throw new LeatError('invalid', 'the file has been closed; open it again');
   }
+}
+
+/** The first `length` bytes of the memory, taken when it is first needed. */
+function targetIn(into: Uint8Array | Room, length: number): () => Uint8Array {
+  let taken: Uint8Array | undefined;
+  return () => (taken ??= ('take' in into ? into.take() : into).subarray(0, length));
 }
 
 const NEVER = new AbortController().signal;

@@ -19,6 +19,8 @@ export interface ServiceDeps {
   readonly source: string;
 }
 
+const REPLIES_KEPT = 4;
+
 interface OpenFile {
   readonly file: CachedFile;
   reads: number;
@@ -171,13 +173,15 @@ export class Service {
   ): Promise<Answer> {
     const open = this.#open.get(handle);
     if (!open) throw new LeatError('changed', `handle ${handle}: is closed`);
-    const reply = this.#replies.pop() ?? new Reply(REQUEST_DATA_MAX);
+    let reply: Reply | undefined;
+    const taken = () => (reply ??= this.#replies.pop() ?? new Reply(REQUEST_DATA_MAX));
+    const room = { length: size, take: () => taken().bytes.subarray(OUT_HEADER, OUT_HEADER + size) };
     open.reads++;
     try {
-      const got = await open.file.read(reply.bytes.subarray(OUT_HEADER, OUT_HEADER + size), offset, signal);
-      writeSync(this.#fd, reply.bytes, 0, reply.head(unique, got));
+      const got = await open.file.read(room, offset, signal);
+      writeSync(this.#fd, taken().bytes, 0, taken().head(unique, got));
     } finally {
-      this.#replies.push(reply);
+      if (reply && this.#replies.length < REPLIES_KEPT) this.#replies.push(reply);
       open.reads--;
       this.#settle(handle, open);
     }
