@@ -27,8 +27,15 @@ export interface SourceTree {
   readonly bytes: number;
 }
 
-/** Writes a tree of `count` files of mixed sizes, odd names among them, and one file of `bigBytes`. The bytes are random. */
-export function makeSourceTree(root: string, count: number, bigBytes: number): SourceTree {
+interface Shape {
+  readonly count: number;
+  readonly bigBytes: number;
+  /** Plain names, one folder deep. */
+  readonly isPlain: boolean;
+}
+
+/** Writes a tree of `count` files of mixed sizes, and one file of `bigBytes`. The bytes are random. */
+export function makeSourceTree(root: string, { count, bigBytes, isPlain }: Shape): SourceTree {
   const keys: string[] = [];
   let bytes = 0;
   const add = (key: string, size: number) => {
@@ -37,10 +44,12 @@ export function makeSourceTree(root: string, count: number, bigBytes: number): S
     keys.push(key);
     writeRandom(join(root, key), size);
   };
-  for (const [i, name] of ODD_NAMES.entries()) add(`odd names/${name}/${name}.bin`, SIZES[i % SIZES.length] ?? 0);
+  for (const [i, name] of isPlain ? [] : ODD_NAMES.entries())
+    add(`odd names/${name}/${name}.bin`, SIZES[i % SIZES.length] ?? 0);
   for (const size of BORDER_SIZES) add(`borders/${size}.bin`, size);
   add('big.bin', bigBytes);
-  for (let i = keys.length; i < count; i++) add(`data/${String(i % 20)}/${i}.bin`, SIZES[i % SIZES.length] ?? 0);
+  const folder = isPlain ? 'data-' : 'data/';
+  for (let i = keys.length; i < count; i++) add(`${folder}${i % 20}/${i}.bin`, SIZES[i % SIZES.length] ?? 0);
   return { keys, bytes };
 }
 

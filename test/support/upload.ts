@@ -1,5 +1,5 @@
 import { PutObjectCommand } from '@aws-sdk/client-s3';
-import { createReadStream, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { S3Server } from './s3-server.ts';
 
@@ -10,9 +10,9 @@ export async function upload(server: S3Server, bucket: string, root: string, key
   const rest = keys[Symbol.iterator]();
   const lane = async () => {
     for (let next = rest.next(); !next.done; next = rest.next()) {
-      const file = join(root, next.value);
-      const object = { Bucket: bucket, Key: next.value, ContentLength: statSync(file).size };
-      await server.client.send(new PutObjectCommand({ ...object, Body: createReadStream(file) }));
+      // Whole, because not every server knows the checksums that the SDK puts behind a stream.
+      const Body = await readFile(join(root, next.value));
+      await server.client.send(new PutObjectCommand({ Bucket: bucket, Key: next.value, Body }));
     }
   };
   await Promise.all(Array.from({ length: UPLOADS_IN_FLIGHT }, lane));
