@@ -12,7 +12,7 @@ import { startDaemon } from '../support/daemon.ts';
 import { startS3Server } from '../support/s3-server.ts';
 import setupVersitygw from '../support/versitygw.ts';
 import { makeFixtures } from './fixtures.ts';
-import { SCENARIOS, type Stage } from './scenarios.ts';
+import { scenariosFor, type Stage } from './scenarios.ts';
 import { median } from './measure.ts';
 
 const { values } = parseArgs({
@@ -27,7 +27,10 @@ const { values } = parseArgs({
 });
 
 const dir = resolve(values.dir);
-const scenarios = SCENARIOS.filter(({ name }) => values.only?.split(',').some((part) => name.includes(part)) ?? true);
+const many = values.many.split(',').map(Number);
+const scenarios = scenariosFor(many).filter(
+  ({ name }) => values.only?.split(',').some((part) => name.includes(part)) ?? true,
+);
 setupVersitygw();
 const server = await startS3Server();
 try {
@@ -35,7 +38,7 @@ try {
     small: Number(values.small),
     smallBytes: 100 * 1024,
     bigBytes: Number(values['big-mib']) * 2 ** 20,
-    many: values.many.split(',').map(Number),
+    many,
   });
   const stores = [
     `s3=s3://${fixtures.bucket}`,
@@ -54,18 +57,22 @@ try {
       args: ['--option', `s3.endpoint=${server.endpoint}`],
       env: server.env,
     });
-    const stage: Stage = { daemon, data, fixtures, env: { ...server.env, LEAT_BENCH_ENDPOINT: server.endpoint } };
-    for (const scenario of scenarios.filter((one) => (one.profile ?? 'general') === profile)) {
-      const rounds = [];
-      for (let round = 0; round < Number(values.rounds); round++) rounds.push(await scenario.round(stage));
-      const ratio = median(rounds.map(({ ours, baseline }) => ours / baseline));
-      const [ours, baseline] = [median(rounds.map((one) => one.ours)), median(rounds.map((one) => one.baseline))];
-      const side = rounds.toSorted((a, b) => a.ours - b.ours)[Math.floor(rounds.length / 2)]?.side ?? '';
-      console.log(
-        `| ${scenario.name} | ${number(ours)} ${scenario.unit} | ${number(baseline)} ${scenario.unit} | ${ratio.toFixed(2)} | ${side} |`,
-      );
+    try {
+      const stage: Stage = { daemon, data, fixtures, env: { ...server.env, LEAT_BENCH_ENDPOINT: server.endpoint } };
+      for (const scenario of scenarios.filter((one) => (one.profile ?? 'general') === profile)) {
+        const rounds = [];
+        for (let round = 0; round < Number(values.rounds); round++) rounds.push(await scenario.round(stage));
+        const ratio = median(rounds.map(({ ours, baseline }) => ours / baseline));
+        const [ours, baseline] = [median(rounds.map((one) => one.ours)), median(rounds.map((one) => one.baseline))];
+        const side = rounds.toSorted((a, b) => a.ours - b.ours)[Math.floor(rounds.length / 2)]?.side ?? '';
+        console.log(
+          `| ${scenario.name} | ${number(ours)} ${scenario.unit} | ${number(baseline)} ${scenario.unit} | ${ratio.toFixed(2)} | ${side} |`,
+        );
+      }
+      await daemon.stop();
+    } finally {
+      await daemon.kill();
     }
-    await daemon.stop();
   }
 } finally {
   await server.stop();

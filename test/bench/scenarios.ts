@@ -139,7 +139,8 @@ function metadata(kind: 'stat' | 'ls -l', count: number): Scenario {
   };
 }
 
-export const SCENARIOS: readonly Scenario[] = [
+/** All that is measured, with folders of so many files. */
+export const scenariosFor = (many: readonly number[]): readonly Scenario[] => [
   {
     name: 'small files, cold from S3, 4 in flight',
     unit: 'files/s',
@@ -181,10 +182,8 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   random('random 128 KiB reads, 4 processes, cold (baseline: native)', 'none', RANDOM_READS / 4),
   random('random 128 KiB reads, 4 processes, warm', 'disk', RANDOM_READS),
-  metadata('stat', 10_000),
-  metadata('stat', 100_000),
-  metadata('ls -l', 10_000),
-  metadata('ls -l', 100_000),
+  ...many.map((count) => metadata('stat', count)),
+  ...many.map((count) => metadata('ls -l', count)),
   {
     name: 'resident memory, all of it known (baseline: 150 MiB)',
     unit: 'MiB',
