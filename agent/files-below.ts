@@ -1,3 +1,4 @@
+import { childKey } from '#shared/model/inode.ts';
 import { joinPath, type Name, type Path } from '#shared/model/names.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
 
@@ -28,10 +29,6 @@ export async function* filesBelow(namespace: Namespace, actor: Actor, path: Path
 }
 
 function childOf({ path, origin }: Found, name: Name, inode: Found['inode']): Found {
-  const own = inode.origin ?? (origin && childOrigin(origin, name));
+  const own = inode.origin ?? (origin && { mount: origin.mount, key: childKey(origin.key, name) });
   return { path: joinPath(path, name), inode, ...(own && { origin: own }) };
-}
-
-function childOrigin({ mount, key }: NonNullable<Found['origin']>, name: Name): NonNullable<Found['origin']> {
-  return { mount, key: (key === '' ? name : `${key}/${name}`) as typeof key };
 }

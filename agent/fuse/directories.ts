@@ -24,6 +24,13 @@ interface OpenDirectory {
   isLast: boolean;
 }
 
+/** What one request asks for: so many bytes of entries, from that place on, with attributes or without. */
+interface Wanted {
+  readonly offset: number;
+  readonly size: number;
+  readonly isPlus: boolean;
+}
+
 export class Directories {
   readonly #session: Session;
   readonly #open = new Handles<OpenDirectory>();
@@ -48,17 +55,12 @@ export class Directories {
     if (!directory) throw new Refusal(errno.EBADF);
     const offset = u64(request, 48);
     const size = u32(request, 56);
-    if (offset < directory.start && offset >= DOTS)
-      Object.assign(directory, { entries: [], start: DOTS, isLast: false });
-    if (offset === 0) Object.assign(directory, { entries: [], start: DOTS, isLast: false });
+    const isFromBefore = offset === 0 || (offset >= DOTS && offset < directory.start);
+    if (isFromBefore) Object.assign(directory, { entries: [], start: DOTS, isLast: false });
     this.#serve(request, directory, { offset, size, isPlus });
   }
 
-  #serve(
-    request: Request,
-    directory: OpenDirectory,
-    wanted: { readonly offset: number; readonly size: number; readonly isPlus: boolean },
-  ): void {
+  #serve(request: Request, directory: OpenDirectory, wanted: Wanted): void {
     const end = directory.start + directory.entries.length;
     if (Math.max(wanted.offset, DOTS) < end || directory.isLast) return this.#emit(request, directory, wanted);
     this.#nextPage(request, directory, () => this.#serve(request, directory, wanted));
@@ -82,11 +84,7 @@ export class Directories {
     });
   }
 
-  #emit(
-    request: Request,
-    directory: OpenDirectory,
-    { offset, size, isPlus }: { offset: number; size: number; isPlus: boolean },
-  ): void {
+  #emit(request: Request, directory: OpenDirectory, { offset, size, isPlus }: Wanted): void {
     const { reply } = this.#session;
     const limit = OUT_HEADER + Math.min(size, reply.bytes.length - OUT_HEADER - 4096);
     let at = OUT_HEADER;

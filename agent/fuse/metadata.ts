@@ -198,8 +198,8 @@ function sendSized(session: Session, request: Request, size: number, value: stri
 
 function withRow(session: Session, request: Request, use: (bytes: Uint8Array) => void): void {
   const node = session.node(request);
-  const bytes = session.rowOf(node);
-  if (bytes) return use(bytes);
+  const seen = session.rowOf(node);
+  if (seen) return use(seen.row);
   session.ask(request, { ask: 'stat', path: session.pathOf(node) }, (answer) => use(rowIn(answer)));
 }
 

@@ -68,6 +68,12 @@ interface Waiting {
   readonly refused: ((code: number) => void) | undefined;
 }
 
+/** A row, and what stands in its head. */
+export interface SeenRow {
+  readonly row: Uint8Array;
+  readonly attributes: HotAttributes;
+}
+
 /** State and means of the session that all its handlers share: nodes, rows, replies, questions to the main thread. */
 export class Session {
   readonly options: SessionOptions;
@@ -197,7 +203,7 @@ export class Session {
   }
 
   /** Takes in what a row says: one lookup more of its node. */
-  looked(parent: Node, name: Name, { row, attributes }: { row: Uint8Array; attributes: HotAttributes }): Node {
+  looked(parent: Node, name: Name, { row, attributes }: SeenRow): Node {
     const node = this.nodes.looked(parent, name, { id: nodeIdOfAttributes(attributes), inodeId: idAt(row) });
     if (!this.rows || node.attributes) node.attributes = attributes;
     node.syncIntervalMs = attributes.isMountPoint ? this.#mountInterval(row) : parent.syncIntervalMs;
@@ -205,7 +211,7 @@ export class Session {
   }
 
   /** The row where the node was last seen, when it is still that content; undefined where only the main thread can tell. */
-  rowOf(node: Node): Uint8Array | undefined {
+  rowOf(node: Node): SeenRow | undefined {
     const row = node.parent ? this.childRow(node.parent.inodeId, node.name) : this.childRow(ABOVE_ROOT, '' as Name);
     const attributes = row && attributesAt(row);
     if (!attributes || (node.parent && nodeIdOfAttributes(attributes) !== node.id)) return undefined;
@@ -213,13 +219,12 @@ export class Session {
     else if (!node.parent) node.syncIntervalMs = undefined;
     // The root gets another inode when the store at `/` is unmounted.
     if (!node.parent) node.inodeId = idAt(row);
-    return row;
+    return { row, attributes };
   }
 
   /** What the row says now, or what was last said of a content that has been replaced or removed while it was open. */
   attributesOf(node: Node): HotAttributes | undefined {
-    const row = this.rowOf(node);
-    const attributes = row && attributesAt(row);
+    const attributes = this.rowOf(node)?.attributes;
     if (attributes && node.attributes) node.attributes = attributes;
     return attributes ?? node.attributes;
   }
@@ -227,8 +232,7 @@ export class Session {
   /** True when the rows of a directory say all there is, now. */
   isComplete(directory: Node, now: number): boolean {
     if (directory.completeAt === this.#commits) return true;
-    const row = this.rowOf(directory);
-    const attributes = row && attributesAt(row);
+    const attributes = this.rowOf(directory)?.attributes;
     if (!attributes || attributes.isClosing) return false;
     const { syncIntervalMs } = directory;
     const isForGood = syncIntervalMs === undefined || (syncIntervalMs < 0 && attributes.listedAt !== undefined);

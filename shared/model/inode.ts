@@ -20,6 +20,10 @@ export type MountId = Brand<string, 'MountId'>;
 /** Byte string, relative to the mount: `''` is the mount itself, `a/b` lies below; never a slash at either end. */
 export type StoreKey = Brand<string, 'StoreKey'>;
 
+export function childKey(directory: StoreKey, name: string): StoreKey {
+  return (directory === '' ? name : `${directory}/${name}`) as StoreKey;
+}
+
 /** Where a file's bytes, or a directory's children, lie. */
 export interface Origin {
   readonly mount: MountId;

@@ -1,6 +1,14 @@
 import { LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
-import type { Inode, MountId, Nanos, Origin, Row, StoreKey } from '../model/inode.ts';
+import {
+  childKey,
+  type Inode,
+  type MountId,
+  type Nanos,
+  type Origin,
+  type Row,
+  type StoreKey,
+} from '../model/inode.ts';
 import { type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Change, CommitResult, Condition, Metastore, NewId, RowKey } from '../ports/metastore.ts';
@@ -68,10 +76,6 @@ export interface Place extends Found {
 export const nanosOf = (ms: number): Nanos => BigInt(Math.round(ms * 1000)) * 1000n;
 
 export const keyIn = (directory: Place, name: Name): RowKey => ({ directory: directory.inode.id, name });
-
-export function childKey(directory: StoreKey, name: string): StoreKey {
-  return (directory === '' ? name : `${directory}/${name}`) as StoreKey;
-}
 
 /** Where the bytes of a row in a directory lie now. */
 export function originOf(inode: Inode, directory: Place, name: Name): Origin | undefined {

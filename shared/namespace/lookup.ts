@@ -1,8 +1,8 @@
 import { isFault, LeatError } from '../model/faults.ts';
-import type { Inode } from '../model/inode.ts';
+import { childKey, type Inode } from '../model/inode.ts';
 import { type Name, toText } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
-import { childKey, type Context, inodeAt, keyIn, mountedAt, type Place, retried } from './context.ts';
+import { type Context, inodeAt, keyIn, mountedAt, type Place, retried } from './context.ts';
 import { beginListing, listBehind } from './listing.ts';
 import { isDisturbed, isUnsettled, observed, rowChanges, type StoreDirectory } from './store-rows.ts';
 

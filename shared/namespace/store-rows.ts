@@ -1,6 +1,6 @@
 import { LeatError } from '../model/faults.ts';
 import { TRASH } from '../model/ids.ts';
-import { heldTime, type Inode } from '../model/inode.ts';
+import { childKey, heldTime, type Inode } from '../model/inode.ts';
 import { joinPath, type Name } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
@@ -8,7 +8,6 @@ import type { Observation } from './intent-keys.ts';
 import { placeNow } from './places.ts';
 import {
   asRead,
-  childKey,
   type Context,
   homeOf,
   keyIn,

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { isFault, LeatError } from '../model/faults.ts';
-import type { InodeKind, StoreKey } from '../model/inode.ts';
+import { childKey, type InodeKind, type StoreKey } from '../model/inode.ts';
 import { toText } from '../model/names.ts';
 import {
   type ByteRange,
@@ -198,7 +198,7 @@ class LocalUnderStore implements UnderStore {
     await this.#makeParents(key);
     const parent = parentOf(key);
     const name = `${TEMPORARY_PREFIX}${crypto.randomUUID()}`;
-    const temporary = this.#path((parent === '' ? name : `${parent}/${name}`) as StoreKey);
+    const temporary = this.#path(childKey(parent, name));
     try {
       await make(temporary);
       await syncDirectory(this.#path(parent));
