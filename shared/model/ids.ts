@@ -30,5 +30,11 @@ export const TRASH = sequentialId(2);
 export const MOUNTS = sequentialId(3);
 export const INTENTS = sequentialId(4);
 export const TOKENS = sequentialId(5);
+/** Records by directory id: where the row of each directory is kept (`shared/namespace/places.ts`). */
+export const PLACES = sequentialId(6);
+/** Records of the agents that have joined, by agent id. */
+export const AGENTS = sequentialId(7);
+/** The log of changes, in order (`shared/feed`). */
+export const FEED = sequentialId(8);
 /** The first id that a metastore hands out. */
 export const FIRST_FREE_ID = 64;

@@ -71,11 +71,13 @@ export interface Inode {
   readonly closing?: Closing;
 }
 
-/** What is not an inode but is kept beside them: mounts, intents, tokens. `body` is JSON text. */
+/** What is not an inode but is kept beside them: mounts, intents, tokens, places. `body` is JSON text. */
 export interface RecordRow {
   readonly kind: 'record';
   readonly version: number;
   readonly body: string;
+  /** Milliseconds since the epoch: from then on nobody needs it, and whoever comes by may take it away. */
+  readonly expiresAt?: number;
 }
 
 export type Row = Inode | RecordRow;

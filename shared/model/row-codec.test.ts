@@ -47,11 +47,15 @@ const fields = Object.keys(needed) as (keyof typeof needed)[];
 const inode = fc
   .tuple(fc.record({ ...needed, ...optional }, { requiredKeys: fields }), someTimes)
   .map(([rest, times]) => ({ ...rest, ...times }) as unknown as Inode);
-const record = fc.record({
-  kind: fc.constant('record' as const),
-  version: u32,
-  body: fc.string({ unit: fc.constantFrom('{', '"', '\0', 'é', '€', '😀', '\xff') }),
-});
+const record = fc.record(
+  {
+    kind: fc.constant('record' as const),
+    version: u32,
+    body: fc.string({ unit: fc.constantFrom('{', '"', '\0', 'é', '€', '😀', '\xff') }),
+    expiresAt: fc.constantFrom(0, 2 ** 42 + 0.5),
+  },
+  { requiredKeys: ['kind', 'version', 'body'] },
+);
 const row: fc.Arbitrary<Row> = fc.oneof({ weight: 4, arbitrary: inode }, { weight: 1, arbitrary: record });
 
 const secondsOf = (nanos: bigint) => Number((nanos - BigInt(nanosOf(nanos))) / 1_000_000_000n);

@@ -11,13 +11,14 @@ import { RowReader, RowWriter } from './row-bytes.ts';
  *     24 u32 row version · 28 u32 generation · 32 u64 mtime · 40 id (6 or 16 bytes, told by a flag) · optional fields
  *
  * A time is `seconds << 30 | nanoseconds` in 64 bits, so that a reader without bigint can split it.
- * A record is: 0 u8 codec version · 1 u8 kind · 2 u16 0 · 4 u32 row version · 8 body, UTF-8.
+ * A record is: 0 u8 codec version · 1 u8 kind · 2 u16 flags · 4 u32 row version · 8 f64 end of its life, told by a flag · body, UTF-8.
  */
 const CODEC_VERSION = 1;
 const HEAD_BYTES = 40;
 const SHORT_ID_BYTES = 6;
 const LONG_ID_BYTES = 16;
 const RECORD_HEAD_BYTES = 8;
+const RECORD_EXPIRES = 1;
 
 const KINDS = ['file', 'directory', 'symlink', 'record'] as const satisfies readonly Row['kind'][];
 
@@ -56,7 +57,15 @@ export function decodeRow(bytes: Uint8Array): Row {
 }
 
 function decodeRecord(view: DataView, bytes: Uint8Array): RecordRow {
-  return { kind: 'record', version: view.getUint32(4, true), body: decoder.decode(bytes.subarray(RECORD_HEAD_BYTES)) };
+  const expires =
+    view.getUint16(2, true) & RECORD_EXPIRES ? { expiresAt: view.getFloat64(RECORD_HEAD_BYTES, true) } : {};
+  const start = RECORD_HEAD_BYTES + ('expiresAt' in expires ? 8 : 0);
+  return {
+    kind: 'record',
+    version: view.getUint32(4, true),
+    body: decoder.decode(bytes.subarray(start)),
+    ...expires,
+  };
 }
 
 /** The attributes that `stat` shows, without bigints or strings: what a FUSE reply is made of. */
@@ -144,12 +153,16 @@ function kindOf(view: DataView): Row['kind'] {
 
 function encodeRecord(row: RecordRow): Uint8Array {
   const body = encoder.encode(row.body);
-  const bytes = new Uint8Array(RECORD_HEAD_BYTES + body.length);
+  const { expiresAt } = row;
+  const start = RECORD_HEAD_BYTES + (expiresAt === undefined ? 0 : 8);
+  const bytes = new Uint8Array(start + body.length);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, CODEC_VERSION);
   view.setUint8(1, KINDS.indexOf('record'));
+  view.setUint16(2, expiresAt === undefined ? 0 : RECORD_EXPIRES, true);
   view.setUint32(4, row.version, true);
-  bytes.set(body, RECORD_HEAD_BYTES);
+  if (expiresAt !== undefined) view.setFloat64(RECORD_HEAD_BYTES, expiresAt, true);
+  bytes.set(body, start);
   return bytes;
 }
 
