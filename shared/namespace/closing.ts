@@ -3,7 +3,7 @@ import type { Inode } from '../model/inode.ts';
 import { toText } from '../model/names.ts';
 import type { RowKey } from '../ports/metastore.ts';
 import { asRead, commit, type Context, inodeAt, LEASE_MS, type Place, putRow } from './context.ts';
-import { found } from './moves.ts';
+import { found } from './directory-keys.ts';
 import type { Actor } from './namespace.ts';
 
 /**

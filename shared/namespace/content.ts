@@ -1,6 +1,6 @@
 import { isFault, LeatError } from '../model/faults.ts';
 import type { Inode, Origin } from '../model/inode.ts';
-import { baseName, type Path, parentOf, toText } from '../model/names.ts';
+import { type Path, toText } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
 import { demandAccess, demandChange, WRITE } from './access.ts';
 import {
@@ -19,7 +19,7 @@ import { newInode, putNew } from './create.ts';
 import { askStore } from './lookup.ts';
 import type { Actor, Found } from './namespace.ts';
 import { placeOf } from './places.ts';
-import { child, resolveOne, resolveTarget } from './resolve.ts';
+import { child, resolveTarget } from './resolve.ts';
 
 export interface WriteInput {
   readonly body: AsyncIterable<Uint8Array>;
@@ -80,12 +80,14 @@ async function begin(
 }
 
 async function look(context: Context, actor: Actor, path: Path, mode: number): Promise<Upload> {
-  const { directory, name } = await resolveTarget(context, actor, path);
-  const before = await child(context, actor, directory, name);
+  const target = await resolveTarget(context, actor, path);
+  const { directory, name } = target;
+  const before = await child(context, actor, target);
   if (before && before.inode.kind !== 'file') demandFile(before);
   demandChange(context, actor, directory);
   if (before) demandAccess(actor, before, WRITE);
-  const place = before ?? placeOf(directory, name, newInode(context, actor, directory, { kind: 'file', mode }));
+  const fresh = () => newInode(context, actor, directory, { kind: 'file', mode, id: context.newId() });
+  const place = before ?? placeOf(directory, name, fresh());
   const { origin } = place;
   if (!origin) {
     const next = 'mount one with `leat mount`';
@@ -138,7 +140,7 @@ async function whatIsThere(
   const self = { ...actor, checked: true };
   try {
     const target = await resolveTarget(context, self, path);
-    const now = await child(context, self, target.directory, target.name);
+    const now = await child(context, self, target);
     if (now && now.inode.kind !== 'file') return [undefined, false];
     const { key } = (now ?? placeOf(target.directory, target.name, {} as Inode)).origin ?? {};
     return [now?.inode, target.directory.inode.id === directory.inode.id && key === origin.key];
@@ -167,14 +169,15 @@ const SELF: Actor = { uid: 0, gid: 0, groups: [], checked: true };
 /** A read met another version, or none. What is on its way to the store comes first: it may be why. */
 export async function refresh(context: Context, path: Path, known: Inode): Promise<Found> {
   for (;;) {
-    const parent = await resolveOne(context, SELF, parentOf(path), { follow: true });
-    const place = await child(context, SELF, parent, baseName(path));
+    const target = await resolveTarget(context, SELF, path);
+    const place = await child(context, SELF, target);
     if (!place) throw gone(path);
     if (place.inode.id !== known.id || place.inode.generation !== known.generation) return place;
     if (place.origin && (await context.intents.settled([place.origin]))) continue;
-    const inode = await askStore(context, parent, baseName(path));
+    const { directory, name } = target;
+    const inode = await askStore(context, directory, name);
     if (!inode) throw gone(path);
-    return placeOf(parent, baseName(path), inode);
+    return placeOf(directory, name, inode);
   }
 }
 

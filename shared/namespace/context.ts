@@ -27,6 +27,16 @@ const BACKOFF_DOUBLINGS_MAX = 8;
 export interface NamespaceDeps {
   readonly metastore: Metastore;
   readonly newId: NewId;
+  /**
+   * The id of the directory that is the first to be made at a key, so that the ids on a path can be told from its names and all
+   * rows be read in one round trip. Absent where a round trip costs nothing.
+   */
+  readonly directoryIdOf?: (key: RowKey) => InodeId;
+  /**
+   * Others run namespaces on the same rows: mounts come and go without this one, and what is done behind (trash, directory
+   * times) is done by who is there for it.
+   */
+  readonly isShared?: boolean;
   readonly clock: Clock;
   readonly sleep: (ms: number) => Promise<void>;
   /** Unique and, as text, in the order of making; of letters, digits, `-` and `_`. */
@@ -54,10 +64,6 @@ export interface Context extends NamespaceDeps {
   readonly listings: Map<InodeId, RunningListing>;
   /** Directories whose listing behind has failed, and when to try again: an outage is not asked about by every reader. */
   readonly listingPauses: Map<InodeId, number>;
-  /** Where renamed directories went, newest last. */
-  readonly movedTo: Map<InodeId, RowKey>;
-  /** Renames of directories whose commit has not answered. */
-  readonly moving: Map<InodeId, Promise<unknown>>;
 }
 
 export interface RunningListing {

@@ -1,20 +1,22 @@
 import { isFault } from '../model/faults.ts';
-import { ABOVE_ROOT, ROOT } from '../model/ids.ts';
+import { ROOT } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
-import type { Name } from '../model/names.ts';
 import { removeXattr, setAttributes, setXattr } from './attributes.ts';
 import { refresh, write } from './content.ts';
-import { type Context, type NamespaceDeps, nanosOf } from './context.ts';
+import { type Context, inodeAt, type NamespaceDeps, nanosOf } from './context.ts';
 import { create, mkdir, symlink } from './create.ts';
+import { keptFirstAt } from './directory-keys.ts';
 import { DirectoryTimes } from './directory-times.ts';
 import { Intents } from './intents.ts';
 import { list, sync } from './list.ts';
-import { loadMounts, mount, mountsOf, unmount } from './mounts.ts';
+import { loadMounts, refreshMounts } from './mount-table.ts';
+import { mount, mountsOf, unmount } from './mounts.ts';
 import type { Namespace } from './namespace.ts';
 import { remove, removeTree } from './remove.ts';
 import { rename } from './rename.ts';
 import { runReclaimer } from './reclaimer.ts';
 import { resolveOne } from './resolve.ts';
+import { ROOT_KEY } from './rows-ahead.ts';
 
 const ROOT_MODE = 0o755;
 const STARTS_MAX = 3;
@@ -33,13 +35,11 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
     times: new DirectoryTimes(),
     listings: new Map(),
     listingPauses: new Map(),
-    movedTo: new Map(),
-    moving: new Map(),
   };
   await makeRoot(context);
   await loadMounts(context);
   await context.intents.start(context);
-  const reclaimer = runReclaimer(context);
+  const reclaimer = deps.isShared ? undefined : runReclaimer(context);
   return {
     async stat(actor, path, options) {
       const { inode, path: found, origin } = await patient(() => resolveOne(context, actor, path, options));
@@ -51,9 +51,9 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
     symlink: (actor, path, target) => patient(() => symlink(context, actor, path, target)),
     rename: (actor, from, to, options) => patient(() => rename(context, actor, from, to, options)),
     remove: (actor, path, kind, expect) => patient(() => remove(context, actor, path, { kind, ...expect })),
-    async removeTree(actor, path) {
-      await patient(() => removeTree(context, actor, path));
-      reclaimer.wake();
+    async removeTree(actor, path, expect) {
+      await patient(() => removeTree(context, actor, path, expect));
+      reclaimer?.wake();
     },
     setAttributes: (actor, path, patch, expect) =>
       patient(() => setAttributes(context, actor, path, { ...patch, ...(expect && { expect }) })),
@@ -65,12 +65,15 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
     mount: (actor, wanted) => mount(context, actor, wanted),
     async unmount(actor, path) {
       await unmount(context, actor, path);
-      reclaimer.wake();
+      reclaimer?.wake();
     },
-    mounts: async () => mountsOf(context),
+    async mounts() {
+      await refreshMounts(context);
+      return mountsOf(context);
+    },
     owed: async () => ({ pending: context.intents.pending, failed: context.intents.failed }),
     async close() {
-      await Promise.all([reclaimer.stop(), context.intents.stop(), context.times.stop()]);
+      await Promise.all([reclaimer?.stop(), context.intents.stop(), context.times.stop()]);
       await Promise.allSettled([...context.listings.values()].map((listing) => listing.done));
       for (const { store } of context.mounted.values()) await store.close();
     },
@@ -90,8 +93,8 @@ async function patient<Result>(act: () => Promise<Result>): Promise<Result> {
 
 /** Once; of several that start together one makes it and the others find it. */
 async function makeRoot(context: Context): Promise<void> {
-  const now = context.clock();
-  const time = nanosOf(now);
+  if (await inodeAt(context, ROOT_KEY)) return;
+  const time = nanosOf(context.clock());
   const row: Inode = {
     kind: 'directory',
     id: ROOT,
@@ -106,6 +109,7 @@ async function makeRoot(context: Context): Promise<void> {
     generation: 0,
   };
   await context.metastore.commit([
-    { act: 'put', key: { directory: ABOVE_ROOT, name: '' as Name }, when: 'absent', row },
+    { act: 'put', key: ROOT_KEY, when: 'absent', row },
+    keptFirstAt(ROOT, { key: ROOT_KEY }),
   ]);
 }

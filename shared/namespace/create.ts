@@ -1,9 +1,12 @@
 import { LeatError } from '../model/faults.ts';
+import type { InodeId } from '../model/ids.ts';
 import type { Inode, InodeKind } from '../model/inode.ts';
 import { joinPath, namesOf, type Path, ROOT_PATH, toText } from '../model/names.ts';
+import type { RowKey } from '../ports/metastore.ts';
 import { demandAccess, demandWritable, isInGroup, isSuperuser, SEARCH, WRITE } from './access.ts';
 import { confirmed } from './closing.ts';
-import { asRead, commit, type Context, inodeAt, keyToTell, nanosOf, type Place, retried } from './context.ts';
+import { asRead, commit, type Context, inodeAt, keyIn, keyToTell, nanosOf, type Place, retried } from './context.ts';
+import { forgotten, keptFirstAt, locationOf, newDirectoryId } from './directory-keys.ts';
 import { type Intent, rowOf, storedAttributes } from './intent.ts';
 import type { Debtor, Promised } from './intents.ts';
 import type { Actor } from './namespace.ts';
@@ -67,18 +70,37 @@ export async function symlink(context: Context, actor: Actor, path: Path, target
   return make(context, actor, path, { kind: 'symlink', mode: SYMLINK_MODE, target });
 }
 
-function make(context: Context, actor: Actor, path: Path, entry: NewEntry): Promise<Inode> {
-  return context.intents.owing(async (debtor) => {
+async function make(context: Context, actor: Actor, path: Path, entry: NewEntry): Promise<Inode> {
+  const attempt = async (debtor: Debtor) => {
     const target = await resolveTarget(context, actor, path);
     const { directory, name } = target;
-    if (await child(context, actor, directory, name)) throw exists(target.path);
+    const there = await child(context, actor, target);
+    if (there && (await isMadeBy(context, actor, there))) return there.inode;
+    if (there) throw exists(target.path);
     if (!entry.isUnowed) demandWritable(context, directory);
     demandAccess(actor, directory, WRITE | SEARCH);
-    const place = placeOf(directory, name, newInode(context, actor, directory, entry));
+    const id = await newId(context, actor, { key: keyIn(directory, name), kind: entry.kind });
+    const place = placeOf(directory, name, newInode(context, actor, directory, { ...entry, id }));
     const owed = entry.isUnowed ? undefined : debtOf(context, place, debtor);
-    await putNew(context, actor, { directory, place, promised: owed && debtor.promise(owed, target.chain) });
-    return place.inode;
-  });
+    const promised = owed && debtor.promise(owed, target.chain);
+    return (await putNew(context, actor, { directory, place, promised })) ? place.inode : undefined;
+  };
+  return retried(context, path, () => context.intents.owing(attempt));
+}
+
+function newId(
+  context: Context,
+  { request }: Actor,
+  { key, kind }: { readonly key: RowKey; readonly kind: InodeKind },
+): InodeId | Promise<InodeId> {
+  return kind === 'directory' ? newDirectoryId(context, key) : context.newId(request?.token);
+}
+
+/** A request that is repeated because its answer was lost finds what it has made. */
+async function isMadeBy(context: Context, { request }: Actor, { inode: { id, kind } }: Place): Promise<boolean> {
+  if (!request?.isRetry) return false;
+  if (kind !== 'directory') return id === context.newId(request.token);
+  return (await locationOf(context.metastore, id))?.keptAt?.by === request.token;
 }
 
 interface NewRow {
@@ -90,16 +112,25 @@ interface NewRow {
 /**
  * Writes the row if the name is free, then reads the directory again: whoever removes it marks it first and looks for entries
  * after, so one of the two sees the other. Without a transaction on the directory any number of creators go on side by side.
+ * False: somebody else has had the id.
  */
-export async function putNew(context: Context, actor: Actor, { directory, place, promised }: NewRow): Promise<void> {
-  const put = { act: 'put', key: place.key, when: 'absent', row: place.inode } as const;
-  const { committed } = await commit(context, actor, promised ? [put, promised.change] : [put]);
-  if (!(await confirmed(context, directory)) && (!committed || (await takeBack(context, actor, place, promised)))) {
+export async function putNew(context: Context, actor: Actor, { directory, place, promised }: NewRow): Promise<boolean> {
+  const { key, inode } = place;
+  const by = actor.request && { by: actor.request.token };
+  const result = await commit(context, actor, [
+    { act: 'put', key, when: 'absent', row: inode },
+    ...(inode.kind === 'directory' ? [keptFirstAt(inode.id, { key, ...by })] : []),
+    ...(promised ? [promised.change] : []),
+  ]);
+  const isPut = result.committed;
+  if (!(await confirmed(context, directory)) && (!isPut || (await takeBack(context, actor, place, promised)))) {
     throw new LeatError('notFound', `${toText(directory.path)}: was removed meanwhile`);
   }
-  if (!committed) throw exists(place.path);
+  if (!isPut && result.failed.includes(0)) throw exists(place.path);
+  if (!isPut) return false;
   await promised?.accept();
   context.times.touch(context, directory);
+  return true;
 }
 
 const exists = (path: Path) => new LeatError('exists', `${toText(path)}: exists`);
@@ -116,6 +147,7 @@ async function takeBack(
     if (now?.id !== inode.id) return false;
     const { committed } = await commit(context, actor, [
       { act: 'remove', key, when: asRead(now) },
+      ...(now.kind === 'directory' ? [forgotten(context, now)] : []),
       ...(promised ? [{ act: 'remove', key: promised.change.key, when: 'any' } as const] : []),
     ]);
     return committed || undefined;
@@ -123,15 +155,20 @@ async function takeBack(
 }
 
 /** As POSIX: in a setgid directory the group is inherited, and by directories the bit too. */
-export function newInode(context: Context, actor: Actor, directory: Place, entry: NewEntry): Inode {
+export function newInode(
+  context: Context,
+  actor: Actor,
+  directory: Place,
+  entry: NewEntry & { readonly id: InodeId },
+): Inode {
   demandDirectory(directory);
-  const { kind, target } = entry;
+  const { kind, id, target } = entry;
   const isSetgid = (directory.inode.mode & SETGID) !== 0;
   const now = context.clock();
   const time = nanosOf(now);
   return {
     kind,
-    id: context.newId(),
+    id,
     mode: modeOf(actor, directory, entry),
     uid: actor.uid,
     gid: isSetgid ? directory.inode.gid : actor.gid,

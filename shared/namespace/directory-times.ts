@@ -2,7 +2,7 @@ import type { InodeId } from '../model/ids.ts';
 import { toText } from '../model/names.ts';
 import type { Context, Place } from './context.ts';
 import { inodeAt, nanosOf, putRow } from './context.ts';
-import { found } from './moves.ts';
+import { found } from './directory-keys.ts';
 
 const FOLD_MS = 1000;
 

@@ -23,6 +23,11 @@ export interface Debtor {
   readonly observation: Observation;
 }
 
+/** Whose turn it is to displace what lies in a mount. False: not this one's; the act is to answer, and is begun again. */
+export interface Turn {
+  isOf(mount: MountId | undefined): boolean;
+}
+
 /** Whatever was owed below `key` is owed below `to` instead, or, without one, to nobody. */
 interface Displacement {
   /** Of the directory. Another one may have its name since. */
@@ -106,15 +111,27 @@ export class Intents {
     }
   }
 
-  /** As `owing`, for renames and removals of trees: one at a time in each mount, so that their keys are what they were. */
-  async displacing<Result>(mount: MountId | undefined, act: (debtor: Debtor) => Promise<Result>): Promise<Result> {
-    if (mount === undefined) return this.owing(act);
+  /**
+   * As `owing`, for renames and removals of trees: one at a time in each mount, so that their keys are what they were. Which
+   * mount it is shows only on the way: an act that finds itself without its turn is begun again when it has it.
+   */
+  async displacing<Result>(act: (debtor: Debtor, turn: Turn) => Promise<Result>): Promise<Result> {
+    let wanted: MountId | undefined;
+    const isOf = (mount: MountId | undefined) => {
+      wanted = mount;
+      return mount === undefined;
+    };
+    const result = await this.owing((debtor) => act(debtor, { isOf }));
+    return wanted === undefined ? result : this.#inTurn(wanted, act);
+  }
+
+  async #inTurn<Result>(mount: MountId, act: (debtor: Debtor, turn: Turn) => Promise<Result>): Promise<Result> {
     const before = this.#turns.get(mount);
     const turn = Promise.withResolvers<void>();
     this.#turns.set(mount, turn.promise);
     try {
       await before;
-      return await this.owing(act);
+      return await this.owing((debtor) => act(debtor, { isOf: (wanted) => wanted === mount }));
     } finally {
       turn.resolve();
       if (this.#turns.get(mount) === turn.promise) this.#turns.delete(mount);

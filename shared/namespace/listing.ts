@@ -4,7 +4,7 @@ import { type Context, inodeAt, keyIn, type Place, putRow, type RunningListing, 
 import { opened } from './closing.ts';
 import type { NamedRow } from './key-order.ts';
 import { type Finding, Merge } from './merge.ts';
-import { found } from './moves.ts';
+import { found } from './directory-keys.ts';
 import { RowBatch } from './row-batch.ts';
 import { isDisturbed, isUnsettled, observed, rowChanges, type StoreDirectory, toTrash } from './store-rows.ts';
 
@@ -113,13 +113,13 @@ async function apply(context: Context, { directory, batch, finding }: Applicatio
   if (!finding.row && before?.kind === 'directory' && entry && entry.kind !== 'directory') return;
   const isOthers = before?.origin && entry && before.origin.key !== entry.key;
   if (before?.mount !== undefined || isOthers || isUnsettled(context, directory, name, before)) return;
-  await batch.add(rowChanges(context, directory, { name, before, entry }));
+  await batch.add(await rowChanges(context, directory, { name, before, entry }));
 }
 
 /** Rows that came into a directory while it was removed are reachable by nobody: the reclaimer gets them. */
 async function demandStillThere(context: Context, place: Place): Promise<void> {
   if (await found(context, place, (key) => inodeAt(context, key))) return;
-  await context.metastore.commit([toTrash(context, place.inode)]);
+  await context.metastore.commit(toTrash(context, place.inode));
   throw disturbed(place);
 }
 

@@ -72,7 +72,7 @@ async function compare(
   try {
     const entry = await entryOf(directory, name, before);
     if (isDisturbed(context, directory) || isUnsettled(context, directory, name, before)) return undefined;
-    const changes = rowChanges(context, directory, { name, before, entry });
+    const changes = await rowChanges(context, directory, { name, before, entry });
     if (changes.length === 0) return { inode: before };
     const { committed } = await context.metastore.commit(changes);
     return committed ? { inode: await inodeAt(context, key) } : undefined;

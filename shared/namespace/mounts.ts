@@ -1,48 +1,29 @@
-import { LeatError, toLeatError } from '../model/faults.ts';
+import { LeatError } from '../model/faults.ts';
 import { MOUNTS } from '../model/ids.ts';
 import type { Inode, MountId, StoreKey } from '../model/inode.ts';
 import { type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import { type Change, CHANGES_MAX } from '../ports/metastore.ts';
-import type { UnderStore } from '../ports/under-store.ts';
 import { isSuperuser } from './access.ts';
 import { hasWaited } from './closing.ts';
 import { asRead, commit, type Context, mountsWithin, type Place, putRow, retried } from './context.ts';
 import { mkdir } from './create.ts';
+import { keptFirstAt } from './directory-keys.ts';
 import { load } from './list.ts';
+import { MOUNTS_MAX, refreshMounts } from './mount-table.ts';
 import type { Actor, Mount, NewMount } from './namespace.ts';
 import { demandDirectory, resolve, resolveOne } from './resolve.ts';
 import { demandRowOptions, toTrash } from './store-rows.ts';
-import { unopenedStore } from './unopened-store.ts';
 
-const MOUNTS_MAX = 1000;
 const MOUNT_POINT_MODE = 0o755;
 const SECRET = /(secret|key|token|password)$/;
 const DRAIN_POLL_MS = 50;
 const DRAIN_MS_MAX = 10_000;
 
-/** Loads what is mounted. A store that cannot be opened shows when it is used, and hinders no other. */
-export async function loadMounts(context: Context): Promise<void> {
-  const rows = await context.metastore.list(MOUNTS, { limit: MOUNTS_MAX });
-  for (const { row } of rows) {
-    if (row.kind !== 'record') continue;
-    const mount = JSON.parse(row.body) as Mount;
-    context.mounted.set(mount.id, { mount, store: opened(context, mount) });
-  }
-}
-
-function opened(context: Context, made: Mount): UnderStore {
-  try {
-    return context.storeOf(made);
-  } catch (error) {
-    context.log(`${toText(made.path)} (${made.uri}): cannot be opened: ${toLeatError(error).message}`);
-    return unopenedStore(made, error);
-  }
-}
-
 /** The store must answer before anything is written down; the mount point is made if need be. */
 export async function mount(context: Context, actor: Actor, wanted: NewMount): Promise<Mount> {
   demandAdministrator(context, actor);
   demandRowOptions(wanted.options);
+  await refreshMounts(context);
   if (context.mounted.size >= MOUNTS_MAX) {
     throw new LeatError('noSpace', `${toText(wanted.path)}: ${MOUNTS_MAX} mounts are the limit; unmount one`);
   }
@@ -58,6 +39,7 @@ export async function mount(context: Context, actor: Actor, wanted: NewMount): P
     // Known before it is committed, so that nobody renames or removes a directory above it in between.
     context.mounted.set(id, { mount: made, store });
     await retried(context, path, () => join(context, actor, made));
+    context.mounted.set(id, { mount: made, store });
     return withoutSecrets(made);
   } catch (error) {
     context.mounted.delete(id);
@@ -103,6 +85,7 @@ const recordKey = (id: MountId) => ({ directory: MOUNTS, name: id as string as N
 /** The rows go, the store stays as it is. */
 export async function unmount(context: Context, actor: Actor, path: Path): Promise<void> {
   demandAdministrator(context, actor);
+  await refreshMounts(context);
   const place = await resolveOne(context, actor, path, { follow: true });
   const id = place.inode.mount;
   const mounted = id === undefined ? undefined : context.mounted.get(id);
@@ -145,8 +128,8 @@ async function part(context: Context, actor: Actor, path: Path, id: MountId): Pr
   if (await hasWaited(context, chain.slice(-1))) return undefined;
   const removal: Change = { act: 'remove', key, when: asRead(inode) };
   const { committed } = await commit(context, actor, [
-    ...(path === ROOT_PATH ? [emptied(context, { inode, key })] : [removal, ...unlisted(chain.at(-1))]),
-    toTrash(context, inode),
+    ...(path === ROOT_PATH ? emptied(context, { inode, key }) : [removal, ...unlisted(chain.at(-1))]),
+    ...toTrash(context, inode),
     { act: 'remove', key: recordKey(id), when: 'any' },
   ]);
   return committed || undefined;
@@ -161,10 +144,11 @@ function unlisted(directory: Place | undefined): Change[] {
 }
 
 /** The root cannot go, but what is in it can: it gets a new id, and the old one goes to the trash with all that hangs on it. */
-function emptied(context: Context, { inode, key }: Pick<Place, 'inode' | 'key'>): Change {
+function emptied(context: Context, { inode, key }: Pick<Place, 'inode' | 'key'>): Change[] {
   const { mount: _, origin: __, listedAt: ___, ...plain } = inode;
-  const row = { ...plain, version: inode.version + 1, id: context.newId() };
-  return { act: 'put', key, when: asRead(inode), row };
+  const id = context.newId();
+  const row = { ...plain, version: inode.version + 1, id };
+  return [{ act: 'put', key, when: asRead(inode), row }, keptFirstAt(id, { key })];
 }
 
 export function mountsOf(context: Context): Mount[] {

@@ -10,6 +10,16 @@ export interface Actor {
   readonly checked?: boolean;
   /** Handed to the metastore's feed with each commit. */
   readonly source?: string;
+  /** Of a caller that asks again when an answer gets lost. */
+  readonly request?: Request;
+}
+
+/** A mutation that may arrive more than once. */
+export interface Request {
+  /** The same each time. */
+  readonly token: string;
+  /** It has been sent before, and may have been carried out. */
+  readonly isRetry: boolean;
 }
 
 export interface Found {
@@ -47,7 +57,7 @@ export interface Mount {
 
 export type NewMount = Omit<Mount, 'id'>;
 
-export interface RenameOptions {
+export interface RenameOptions extends Expectation {
   /** `exists` if the target is there. */
   readonly noReplace?: boolean;
 }
@@ -75,7 +85,7 @@ export interface Namespace {
   /** unlink(2) or rmdir(2), by `kind`. */
   remove(actor: Actor, path: Path, kind: 'file' | 'directory', expect?: Expectation): Promise<void>;
   /** Detached at once, whatever its size; reclaimed behind. */
-  removeTree(actor: Actor, path: Path): Promise<void>;
+  removeTree(actor: Actor, path: Path, expect?: Expectation): Promise<void>;
   setAttributes(actor: Actor, path: Path, patch: AttributePatch, expect?: Expectation): Promise<Inode>;
   setXattr(actor: Actor, path: Path, name: string, value: string, mode: 'set' | 'create' | 'replace'): Promise<Inode>;
   removeXattr(actor: Actor, path: Path, name: string): Promise<Inode>;

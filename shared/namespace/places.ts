@@ -1,14 +1,12 @@
 import { LeatError } from '../model/faults.ts';
-import { ABOVE_ROOT } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import { joinPath, type Name, namesOf, type Path, ROOT_PATH } from '../model/names.ts';
-import { type Context, inodeAt, keyIn, originOf, type Place } from './context.ts';
+import { type Context, keyIn, originOf, type Place } from './context.ts';
+import { ROOT_KEY, RowsAhead } from './rows-ahead.ts';
 
-export async function rootPlace(context: Context): Promise<Place> {
-  const key = { directory: ABOVE_ROOT, name: '' as Name };
-  const inode = await inodeAt(context, key);
+export function rootPlaceOf(inode: Inode | undefined): Place {
   if (!inode) throw new LeatError('corrupt', '/: the namespace has no root row; start the agent once to make it');
-  return { key, inode, path: ROOT_PATH, ...(inode.origin && { origin: inode.origin }) };
+  return { key: ROOT_KEY, inode, path: ROOT_PATH, ...(inode.origin && { origin: inode.origin }) };
 }
 
 export function placeOf(directory: Place, name: Name, inode: Inode): Place {
@@ -18,9 +16,11 @@ export function placeOf(directory: Place, name: Name, inode: Inode): Place {
 
 /** A path without symlinks, as the rows alone have it now: no store is asked. */
 export async function placeNow(context: Context, path: Path): Promise<Place | undefined> {
-  let place = await rootPlace(context);
-  for (const name of namesOf(path)) {
-    const inode = await inodeAt(context, keyIn(place, name));
+  const ahead = new RowsAhead(context, [path]);
+  const names = namesOf(path);
+  let place = rootPlaceOf(await ahead.inodeAt(ROOT_KEY, names));
+  for (const [i, name] of names.entries()) {
+    const inode = await ahead.inodeAt(keyIn(place, name), names.slice(i + 1));
     if (!inode) return undefined;
     place = placeOf(place, name, inode);
   }

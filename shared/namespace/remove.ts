@@ -1,12 +1,14 @@
-import { LeatError } from '../model/faults.ts';
+import { isFault, LeatError } from '../model/faults.ts';
 import { type Path, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import { demandAccess, demandChange, demandSticky, SEARCH, WRITE } from './access.ts';
 import { closedEmpty } from './closing.ts';
 import { asRead, commit, type Context, keyToTell, mountsWithin, type Place, retried } from './context.ts';
+import { forgotten } from './directory-keys.ts';
 import type { Intent } from './intent.ts';
-import type { Debtor } from './intents.ts';
+import type { Debtor, Turn } from './intents.ts';
 import { load } from './list.ts';
+import { refreshMounts } from './mount-table.ts';
 import type { Actor, Expectation } from './namespace.ts';
 import { child, demandDirectory, resolveTarget, type Target } from './resolve.ts';
 import { toTrash } from './store-rows.ts';
@@ -19,9 +21,9 @@ export async function remove(
 ): Promise<void> {
   const attempt = async (debtor: Debtor) => {
     const target = await resolveTarget(context, actor, path);
-    const place = await findEntry(context, actor, target);
-    expectSame(place, expect);
-    demandNoMount(context, place);
+    const place = await findExpected(context, actor, target, expect);
+    if (!place) return true;
+    await demandNoMount(context, place);
     if (kind === 'directory') demandDirectory(place);
     else if (place.inode.kind === 'directory') {
       throw new LeatError('isDirectory', `${toText(path)}: is a directory; remove it as one`);
@@ -37,31 +39,51 @@ export async function remove(
 }
 
 /** One commit, whatever lies below: the row moves into the trash, the store is owed the removal, a reclaimer works behind. */
-export async function removeTree(context: Context, actor: Actor, path: Path): Promise<void> {
-  const attempt = async (debtor: Debtor) => {
+export async function removeTree(context: Context, actor: Actor, path: Path, expect: Expectation = {}): Promise<void> {
+  const attempt = async (debtor: Debtor, turn: Turn) => {
     const target = await resolveTarget(context, actor, path);
-    const place = await findEntry(context, actor, target);
-    demandNoMount(context, place);
+    if (!turn.isOf(target.directory.origin?.mount)) return undefined;
+    const place = await findExpected(context, actor, target, expect);
+    if (!place) return true;
+    await demandNoMount(context, place);
     if (place.inode.kind === 'directory') demandAccess(actor, place, WRITE | SEARCH);
-    const trash = place.inode.kind === 'directory' ? toTrash(context, place.inode) : undefined;
-    const isDone = await detach(context, actor, { place, debtor, way: target.chain, trash });
+    const isTree = place.inode.kind === 'directory';
+    const besides = isTree ? toTrash(context, place.inode) : [];
+    const isDone = await detach(context, actor, { place, debtor, way: target.chain, isTree, besides });
     if (isDone) context.times.touch(context, target.directory);
     return isDone || undefined;
   };
-  await retried(context, path, async () => {
-    const { directory } = await resolveTarget(context, actor, path);
-    return context.intents.displacing(directory.origin?.mount, attempt);
-  });
+  await retried(context, path, () => context.intents.displacing(attempt));
 }
 
 /** An entry that this actor may take out of its directory. */
-export async function findEntry(context: Context, actor: Actor, { directory, name, path }: Target): Promise<Place> {
-  const place = await child(context, actor, directory, name);
+export async function findEntry(context: Context, actor: Actor, target: Target): Promise<Place> {
+  const { directory, path } = target;
+  const place = await child(context, actor, target);
   if (!place) throw new LeatError('notFound', `${toText(path)}: no such file or directory`);
   demandNoMountPoint(place);
   demandChange(context, actor, directory);
   demandSticky(actor, directory, place);
   return place;
+}
+
+/** Undefined: a request that is repeated, because its answer was lost, has done its work before. */
+export async function findExpected(
+  context: Context,
+  actor: Actor,
+  target: Target,
+  expect: Expectation,
+): Promise<Place | undefined> {
+  const isRetry = actor.request?.isRetry ?? false;
+  try {
+    const place = await findEntry(context, actor, target);
+    if (isRetry && expect.id !== undefined && expect.id !== place.inode.id) return undefined;
+    expectSame(place, expect);
+    return place;
+  } catch (error) {
+    if (isRetry && isFault(error, 'notFound')) return undefined;
+    throw error;
+  }
 }
 
 export function expectSame(place: Place, { id }: Expectation): void {
@@ -74,7 +96,8 @@ function demandNoMountPoint({ inode, path }: Place): void {
 }
 
 /** A mount point, or a directory with one below, stays: its store would go with it. */
-export function demandNoMount(context: Context, { path }: Place): void {
+export async function demandNoMount(context: Context, { path, inode }: Place): Promise<void> {
+  if (inode.kind === 'directory') await refreshMounts(context);
   const [within] = mountsWithin(context, path);
   if (within) throw new LeatError('busy', `${toText(path)}: ${toText(within.mount.path)} is a mount; unmount it first`);
 }
@@ -83,16 +106,18 @@ interface Detachment {
   readonly place: Place;
   readonly debtor: Debtor;
   readonly way: readonly Place[];
-  /** With it a tree goes, else one entry. */
-  readonly trash?: Change | undefined;
+  /** A tree goes, else one entry. */
+  readonly isTree?: boolean;
+  readonly besides?: readonly Change[];
 }
 
-async function detach(context: Context, actor: Actor, { place, debtor, way, trash }: Detachment): Promise<boolean> {
-  const owed = removalOf(context, place, { isTree: trash !== undefined, debtor });
+async function detach(context: Context, actor: Actor, detachment: Detachment): Promise<boolean> {
+  const { place, debtor, way, isTree = false, besides = [] } = detachment;
+  const owed = removalOf(context, place, { isTree, debtor });
   const promised = owed && debtor.promise(owed, way);
   const { committed } = await commit(context, actor, [
     { act: 'remove', key: place.key, when: asRead(place.inode) },
-    ...(trash ? [trash] : []),
+    ...besides,
     ...(promised ? [promised.change] : []),
   ]);
   if (committed) await promised?.accept();
@@ -113,7 +138,8 @@ async function removeDirectory(context: Context, actor: Actor, { place, debtor, 
   // Entries that nobody has looked at yet count too.
   await load(context, place);
   const isDone = await closedEmpty(context, actor, place, async (marked) => {
-    const isDetached = await detach(context, actor, { place: { ...place, inode: marked }, debtor, way });
+    const besides = [forgotten(context, marked)];
+    const isDetached = await detach(context, actor, { place: { ...place, inode: marked }, debtor, way, besides });
     return isDetached || undefined;
   });
   return isDone ?? false;

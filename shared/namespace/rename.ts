@@ -17,16 +17,17 @@ import {
   retried,
   revised,
 } from './context.ts';
+import { forgotten, keptFromNowAt } from './directory-keys.ts';
 import { rowOf } from './intent.ts';
-import type { Debtor, Promised } from './intents.ts';
+import type { Debtor, Promised, Turn } from './intents.ts';
 import { load } from './list.ts';
-import { moving } from './moves.ts';
 import type { Actor, RenameOptions } from './namespace.ts';
-import { demandNoMount, findEntry, removalOf } from './remove.ts';
+import { demandNoMount, findExpected, removalOf } from './remove.ts';
 import { child, demandDirectory, resolveTarget, type Target } from './resolve.ts';
+import { RowsAhead } from './rows-ahead.ts';
 
 /** Room in a commit for the row itself, at both keys, and what the store is owed. */
-const CHANGES_BESIDE_MAX = 6;
+const CHANGES_BESIDE_MAX = 8;
 
 export async function rename(
   context: Context,
@@ -36,10 +37,8 @@ export async function rename(
   options: RenameOptions = {},
 ): Promise<Inode> {
   return retried(context, from, async () => {
-    const { directory } = await resolveTarget(context, actor, from);
-    const mount = directory.origin?.mount;
-    const outcome = await context.intents.displacing(mount, (debtor) =>
-      attempt(context, actor, { from, to, options, debtor }),
+    const outcome = await context.intents.displacing((debtor, turn) =>
+      attempt(context, actor, { from, to, options, debtor, turn }),
     );
     // Outside of the turn: others go on while the store catches up.
     if (outcome && 'owed' in outcome) await context.intents.settled(outcome.owed);
@@ -55,6 +54,7 @@ interface Wish {
   readonly to: Path;
   readonly options: RenameOptions;
   readonly debtor: Debtor;
+  readonly turn: Turn;
 }
 
 interface Plan {
@@ -65,16 +65,20 @@ interface Plan {
   readonly replaced: Place | undefined;
 }
 
-async function attempt(context: Context, actor: Actor, { from, to, options, debtor }: Wish): Promise<Outcome> {
-  const source = await resolveTarget(context, actor, from);
-  const place = await findEntry(context, actor, source);
-  const target = await resolveTarget(context, actor, to);
+async function attempt(context: Context, actor: Actor, wish: Wish): Promise<Outcome> {
+  const { from, to, options, debtor, turn } = wish;
+  const ahead = new RowsAhead(context, [from, to]);
+  const source = await resolveTarget(context, actor, from, ahead);
+  if (!turn.isOf(source.directory.origin?.mount)) return undefined;
+  const place = await findExpected(context, actor, source, options);
+  const target = await resolveTarget(context, actor, to, ahead);
+  const replaced = await child(context, actor, target);
+  if (!place) return { moved: movedBefore(replaced, wish) };
   demandChange(context, actor, target.directory);
-  const replaced = await child(context, actor, target.directory, target.name);
   if (replaced && options.noReplace) throw new LeatError('exists', `${toText(to)}: exists`);
   if (replaced?.inode.id === place.inode.id) return { moved: place.inode };
   const plan = { place, source, target, replaced, debtor };
-  demandAllowed(context, actor, plan);
+  await demandAllowed(context, actor, plan);
   // What has to be waited for comes before the mark: nobody waits while others wait for him.
   if (await hasWaited(context, [place, ...guardedBy(plan)])) return undefined;
   if (hasArrived(context, place, debtor)) return undefined;
@@ -86,6 +90,12 @@ async function attempt(context: Context, actor: Actor, { from, to, options, debt
   return closedEmpty(context, actor, replaced, (inode) =>
     carryOver(context, actor, { ...plan, replaced: { ...replaced, inode } }),
   );
+}
+
+/** What a request that is repeated, because its answer was lost, has moved is at the target. */
+function movedBefore(there: Place | undefined, { from, options: { id } }: Wish): Inode {
+  if (there && id === there.inode.id) return there.inode;
+  throw new LeatError('notFound', `${toText(from)}: no such file or directory`);
 }
 
 /** What is owed names keys, so keys do not change under it. */
@@ -102,15 +112,15 @@ function guardedBy({ place, target }: Plan): readonly Place[] {
   return place.inode.kind === 'directory' && isMovedAway ? target.chain : [target.directory];
 }
 
-function demandAllowed(context: Context, actor: Actor, { place, target, replaced }: Plan): void {
+async function demandAllowed(context: Context, actor: Actor, { place, target, replaced }: Plan): Promise<void> {
   const { path, directory, chain } = target;
-  demandNoMount(context, place);
+  await demandNoMount(context, place);
   if (chain.some((ancestor) => ancestor.inode.id === place.inode.id)) {
     const what = `lies below ${toText(place.path)}, which cannot be moved into itself`;
     throw new LeatError('invalid', `${toText(path)}: ${what}`);
   }
   if (replaced) {
-    demandNoMount(context, replaced);
+    await demandNoMount(context, replaced);
     demandSticky(actor, directory, replaced);
     if (place.inode.kind === 'directory') demandDirectory(replaced);
     else if (replaced.inode.kind === 'directory') {
@@ -143,10 +153,10 @@ async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<{ 
     { act: 'put', key, when: replaced ? asRead(replaced.inode) : 'absent', row: moved },
     ...guardedBy(plan).map(({ key: each, inode }) => check(each, inode)),
     ...promised.map(({ change }) => change),
+    ...(moved.kind === 'directory' ? [keptFromNowAt(moved.id, key, moved.version)] : []),
+    ...(replaced?.inode.kind === 'directory' ? [forgotten(context, replaced.inode)] : []),
   ];
-  const makeCommit = () => commit(context, actor, changes);
-  const isDirectory = place.inode.kind === 'directory';
-  const { committed } = await (isDirectory ? moving(context, place.inode.id, key, makeCommit) : makeCommit());
+  const { committed } = await commit(context, actor, changes);
   if (!committed) return undefined;
   await Promise.all(promised.map(({ accept }) => accept()));
   context.times.touch(context, source.directory);

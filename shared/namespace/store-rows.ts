@@ -1,10 +1,11 @@
 import { LeatError } from '../model/faults.ts';
-import { TRASH } from '../model/ids.ts';
+import { type InodeId, TRASH } from '../model/ids.ts';
 import { childKey, heldTime, type Inode } from '../model/inode.ts';
 import { joinPath, type Name } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
 import type { Observation } from './intent-keys.ts';
+import { keptFirstAt, keptNoMore, newDirectoryId } from './directory-keys.ts';
 import { placeNow } from './places.ts';
 import {
   asRead,
@@ -83,7 +84,11 @@ interface Comparison {
 }
 
 /** The changes, to be made together, that let a row say what the store says; none when it does already. */
-export function rowChanges(context: Context, directory: StoreDirectory, { name, before, entry }: Comparison): Change[] {
+export async function rowChanges(
+  context: Context,
+  directory: StoreDirectory,
+  { name, before, entry }: Comparison,
+): Promise<Change[]> {
   // Somebody is removing it: what becomes of it is theirs to say.
   if (before?.closing && before.closing.until > context.clock()) return [];
   if (!entry) return before ? removalChanges(context, directory, name, before) : [];
@@ -92,8 +97,11 @@ export function rowChanges(context: Context, directory: StoreDirectory, { name, 
     const patch = differences(context, before, entry);
     return patch ? [putRow(key, before, patch)] : [];
   }
-  const row = loadedRow(context, directory, name, entry);
-  if (!before) return [{ act: 'put', key, when: 'absent', row }];
+  const isDirectory = entry.kind === 'directory';
+  const id = isDirectory ? await newDirectoryId(context, key) : context.newId();
+  const row = loadedRow(directory, { name, entry, id });
+  const kept = isDirectory ? [keptFirstAt(id, { key })] : [];
+  if (!before) return [{ act: 'put', key, when: 'absent', row }, ...kept];
   const removal = removalChanges(context, directory, name, before);
   if (removal.length === 0) return [];
   const put = {
@@ -102,7 +110,7 @@ export function rowChanges(context: Context, directory: StoreDirectory, { name, 
     when: asRead(before),
     row: { ...row, version: before.version + 1 },
   } as const;
-  return [put, ...removal.filter(({ act }) => act !== 'remove')];
+  return [put, ...kept, ...removal.filter(({ act }) => act !== 'remove')];
 }
 
 function removalChanges(context: Context, { place }: StoreDirectory, name: Name, before: Inode): Change[] {
@@ -112,18 +120,19 @@ function removalChanges(context: Context, { place }: StoreDirectory, name: Name,
     return [];
   }
   const removal = { act: 'remove', key: keyIn(place, name), when: asRead(before) } as const;
-  return isDirectory ? [removal, toTrash(context, before)] : [removal];
+  return isDirectory ? [removal, ...toTrash(context, before)] : [removal];
 }
 
 /**
  * A directory that has lost its name, for the reclaimer. It is left alone for a lease: until then a creator that had found it
  * may still write a row into it.
  */
-export function toTrash(context: Context, inode: Inode): Change {
+export function toTrash(context: Context, inode: Inode): Change[] {
   const { origin: _, mount: __, ...row } = inode;
   const token = context.newToken();
   const closing = { token, until: context.clock() + LEASE_MS };
-  return { act: 'put', key: { directory: TRASH, name: token as Name }, when: 'absent', row: { ...row, closing } };
+  const key = { directory: TRASH, name: token as Name };
+  return [{ act: 'put', key, when: 'absent', row: { ...row, closing } }, keptNoMore(inode)];
 }
 
 function differences(context: Context, before: Inode, entry: StoreEntry): Partial<Inode> | undefined {
@@ -145,7 +154,13 @@ function differences(context: Context, before: Inode, entry: StoreEntry): Partia
   };
 }
 
-function loadedRow(context: Context, { place, mounted, origin }: StoreDirectory, name: Name, entry: StoreEntry): Inode {
+interface Loaded {
+  readonly name: Name;
+  readonly entry: StoreEntry;
+  readonly id: InodeId;
+}
+
+function loadedRow({ place, mounted, origin }: StoreDirectory, { name, entry, id }: Loaded): Inode {
   const isDirectory = entry.kind === 'directory';
   const { options } = mounted.mount;
   const mode = isDirectory ? (options['mode.directory'] ?? DIRECTORY_MODE) : (options['mode.file'] ?? FILE_MODE);
@@ -153,7 +168,7 @@ function loadedRow(context: Context, { place, mounted, origin }: StoreDirectory,
   const isElsewhere = childKey(origin.key, name) !== entry.key;
   return {
     kind: entry.kind,
-    id: context.newId(),
+    id,
     mode: entry.mode ?? (entry.kind === 'symlink' ? SYMLINK_MODE : Number.parseInt(mode, 8)),
     uid: entry.uid ?? Number(options['uid'] ?? place.inode.uid),
     gid: entry.gid ?? Number(options['gid'] ?? place.inode.gid),

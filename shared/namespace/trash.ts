@@ -1,7 +1,8 @@
 import { type InodeId, TRASH } from '../model/ids.ts';
 import type { Inode, Row } from '../model/inode.ts';
-import { type Change, CHANGES_MAX, type ListedRow, type RowKey } from '../ports/metastore.ts';
+import { type Change, CHANGES_MAX, type ListedRow } from '../ports/metastore.ts';
 import type { Context } from './context.ts';
+import { forgotten } from './directory-keys.ts';
 
 /**
  * Takes the rows of removed trees away, the deepest first, a commit at a time. A directory's children are taken before its own
@@ -14,7 +15,7 @@ export async function reclaim(context: Context, isStopped: () => boolean): Promi
     if (!top || isStopped() || isTooYoung(context, top.row)) return rows;
     if (top.row.kind === 'directory') rows += await empty(context, top.row, isStopped);
     if (isStopped()) return rows;
-    rows += await take(context, [{ directory: TRASH, name: top.name }]);
+    rows += await take(context, TRASH, [top]);
   }
 }
 
@@ -26,20 +27,26 @@ function isTooYoung(context: Context, row: Row): boolean {
 /** Depth without recursion: a tree may be deeper than a stack. */
 async function empty(context: Context, root: Inode, isStopped: () => boolean): Promise<number> {
   let rows = 0;
-  const open: { readonly id: InodeId; readonly key?: RowKey }[] = [{ id: root.id }];
+  const open: { readonly id: InodeId; readonly take?: () => Promise<number> }[] = [{ id: root.id }];
   for (let top = open.at(-1); top && !isStopped(); top = open.at(-1)) {
-    const directory = top.id;
-    const page = await context.metastore.list(directory, { limit: CHANGES_MAX });
-    const keyOf = ({ name }: ListedRow): RowKey => ({ directory, name });
+    const { id } = top;
+    const page = await context.metastore.list(id, { limit: CHANGES_MAX });
     if (page.length === 0) open.pop();
-    const leaves = page.filter(({ row }) => row.kind !== 'directory').map(keyOf);
-    rows += await take(context, page.length === 0 && top.key ? [top.key] : leaves);
-    for (const each of page) if (each.row.kind === 'directory') open.push({ id: each.row.id, key: keyOf(each) });
+    const leaves = page.filter(({ row }) => row.kind !== 'directory');
+    rows += page.length === 0 && top.take ? await top.take() : await take(context, id, leaves);
+    for (const each of page) {
+      if (each.row.kind === 'directory') open.push({ id: each.row.id, take: () => take(context, id, [each]) });
+    }
   }
   return rows;
 }
 
-async function take(context: Context, keys: readonly RowKey[]): Promise<number> {
-  if (keys.length > 0) await context.metastore.commit(keys.map((key): Change => ({ act: 'remove', key, when: 'any' })));
-  return keys.length;
+/** With a directory, which is empty by now, goes the record of where it is kept. */
+async function take(context: Context, directory: InodeId, rows: readonly ListedRow[]): Promise<number> {
+  const changes = rows.flatMap(({ name, row }): Change[] => [
+    { act: 'remove', key: { directory, name }, when: 'any' },
+    ...(row.kind === 'directory' ? [forgotten(context, row)] : []),
+  ]);
+  if (changes.length > 0) await context.metastore.commit(changes);
+  return rows.length;
 }

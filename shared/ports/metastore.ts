@@ -58,5 +58,8 @@ export interface Metastore {
   close(): Promise<void>;
 }
 
-/** Ids for new inodes, never handed out twice by one metastore, not even after a crash. */
-export type NewId = () => InodeId;
+/**
+ * Ids for new inodes, never handed out twice by one metastore, not even after a crash. Where ids are drawn by chance, the
+ * token of a request always gives the same one, so that a repeated request knows what it has made.
+ */
+export type NewId = (token?: string) => InodeId;
