@@ -7,6 +7,7 @@ import type { ApiDeps } from './deps.ts';
 import { filesApi } from './files.ts';
 import { type ApiEnv, guard } from './guard.ts';
 import { mountsApi } from './mounts.ts';
+import { namespaceApi } from './namespace.ts';
 import { xattrsApi } from './xattrs.ts';
 
 /** The whole API. Every failure is `{kind, message}`; kinds and their HTTP status are in the fault table of `shared/model`. */
@@ -18,6 +19,7 @@ export function createApi(deps: ApiDeps) {
     .route('/v1/content', contentApi(deps))
     .route('/v1/mounts', mountsApi(deps))
     .route('/v1/agent', agentApi(deps))
+    .route('/v1/namespace', namespaceApi(deps))
     .notFound((c) => {
       const message = `${c.req.method} ${c.req.path} is not part of this API; see functions/api for what is`;
       return c.json({ kind: 'notFound', message }, 404);

@@ -42,7 +42,7 @@ export function body<Schema extends z.ZodType>(
   };
 }
 
-function checked<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+export function checked<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issues = result.error.issues.map(({ path, message }) => `${path.join('.') || 'request'}: ${message}`);
@@ -70,7 +70,7 @@ function percentDecoded(encoded: string): string {
   return toText(bytes);
 }
 
-async function jsonOf(c: Context): Promise<unknown> {
+export async function jsonOf(c: Context): Promise<unknown> {
   const text = await limitedText(c.req.raw.body, JSON_BYTES_MAX);
   try {
     return JSON.parse(text);

@@ -9,9 +9,10 @@ const UID_MAX = 0xffff_ffff;
 const GROUPS_MAX = 65_536;
 const SOURCE_CHARS_MAX = 200;
 const PAGE_ENTRIES_MAX = 10_000;
-const NANOS = /^-?\d{1,20}$/;
+/** Use cases hold a time to what a row can keep. */
+const NANOS = /^-?\d{1,40}$/;
 const TOKEN = /^[A-Za-z0-9_-]{1,100}$/;
-const ID_BYTES = [6, 16];
+const ID_BYTES_MAX = 16;
 
 /**
  * The interface `Namespace` as messages of JSON, for both sides: what an operation is asked with, and what it answers. A schema
@@ -30,7 +31,8 @@ const MountName = coded((text) => fromText(text) as MountId, toText);
 const Nanos = coded(parseNanos, String);
 const When = z.union([z.literal('now'), Nanos]);
 const InodeRow = coded(parseInode, inodeText);
-const Mode = z.int().min(0).max(0o7777);
+/** Use cases take the 12 bits that they know. */
+const Mode = z.int().min(0).max(0xffff);
 const Uid = z.int().min(0).max(UID_MAX);
 const Options = z.record(z.string(), z.string());
 
@@ -127,7 +129,7 @@ export function isOperation(name: string): name is Operation {
 
 function parseId(text: string): InodeId {
   const bytes = fromText(text);
-  if (!ID_BYTES.includes(bytes.length)) throw new LeatError('invalid', 'an inode id has 6 or 16 bytes');
+  if (bytes.length > ID_BYTES_MAX) throw new LeatError('invalid', `an inode id has at most ${ID_BYTES_MAX} bytes`);
   return bytes as InodeId;
 }
 

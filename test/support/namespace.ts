@@ -2,11 +2,13 @@ import { afterEach, expect } from 'vitest';
 import { localFeed } from '#agent/embedded/change-feed.ts';
 import { type EmbeddedMetastore, heapMetastore } from '#agent/embedded/heap-metastore.ts';
 import type { FaultKind } from '#shared/model/faults.ts';
+import type { InodeId } from '#shared/model/ids.ts';
 import type { StoreKey } from '#shared/model/inode.ts';
 import { parsePath, type Path } from '#shared/model/names.ts';
 import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import { entriesOf } from '#shared/namespace/store-tree.ts';
-import type { Actor, NewMount } from '#shared/namespace/namespace.ts';
+import type { Actor, Namespace, NewMount } from '#shared/namespace/namespace.ts';
+import type { RowKey } from '#shared/ports/metastore.ts';
 import type { UnderStore } from '#shared/ports/under-store.ts';
 import { memoryUnderStore } from '#shared/under-stores/memory.ts';
 
@@ -64,7 +66,17 @@ interface Options {
   /** So many times faster than the world goes the clock, and shorter are the sleeps. */
   readonly speed?: number;
   readonly storeOf?: (uri: string) => UnderStore;
+  /** Several namespaces, by `reopen`, on the same rows at once. */
+  readonly isShared?: boolean;
+  readonly directoryIdOf?: (key: RowKey) => InodeId;
   readonly wrap?: (metastore: EmbeddedMetastore) => EmbeddedMetastore;
+}
+
+let throughDoor: (namespace: Namespace) => Partial<Namespace> = () => ({});
+
+/** A test file that runs the tests of others sets here by which way they reach their namespaces. */
+export function reachThrough(door: typeof throughDoor): void {
+  throughDoor = door;
 }
 
 const running: RunningNamespace[] = [];
@@ -107,12 +119,14 @@ async function openOver(
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms / (options.speed ?? 1), 50)).unref()),
     newToken: () => String(++tokens).padStart(12, '0'),
     storeOf: ({ uri }) => options.storeOf(uri),
+    ...(options.isShared && { isShared: true }),
+    ...(options.directoryIdOf && { directoryIdOf: options.directoryIdOf }),
     owner: ROOT_USER,
     log: (line) => void logged.push(line),
   });
   running.push(namespace);
   return {
-    namespace,
+    namespace: { ...namespace, ...throughDoor(namespace) },
     metastore,
     logged,
     advance: time.advance,

@@ -1,0 +1,69 @@
+import { Hono } from 'hono';
+import { z } from 'zod';
+import { LeatError } from '#shared/model/faults.ts';
+import type { Namespace } from '#shared/namespace/namespace.ts';
+import { type AnswerOf, type InputOf, isOperation, type Operation, OPERATIONS } from '#shared/namespace/operations.ts';
+import type { ApiDeps } from './deps.ts';
+import { type ApiEnv, ownerOnly } from './guard.ts';
+import { checked, jsonOf } from './validated.ts';
+
+/** The door of agents that have joined: every operation of `Namespace`, as whom they say. Only who is trusted as an agent may. */
+export function namespaceApi({ namespace }: ApiDeps) {
+  return (
+    new Hono<ApiEnv>()
+      /** `op` is a method of `Namespace`; the body and the answer are what `shared/namespace/operations.ts` says of it. */
+      .post('/:op', ownerOnly, async (c) => {
+        const op = c.req.param('op');
+        if (!isOperation(op)) throw new LeatError('unsupported', unknown(op));
+        return c.json(await performed(namespace, op, await jsonOf(c)));
+      })
+  );
+}
+
+async function performed<Op extends Operation>(namespace: Namespace, op: Op, body: unknown): Promise<object> {
+  const { input, answer }: { input: z.ZodType; answer: z.ZodType } = OPERATIONS[op];
+  const result = await ACTS[op](namespace, checked(input, body) as InputOf<Op>);
+  return z.encode(answer, result) as object;
+}
+
+const unknown = (op: string) =>
+  `${op} is no operation of the namespace; there are ${Object.keys(OPERATIONS).join(', ')}`;
+
+type Acts = { readonly [Op in Operation]: (namespace: Namespace, input: InputOf<Op>) => Promise<AnswerOf<Op>> };
+
+const ACTS: Acts = {
+  stat: (namespace, { actor, path, ...options }) => namespace.stat(actor, path, options),
+  list: (namespace, { actor, path, ...page }) => namespace.list(actor, path, page),
+  mkdir: async (namespace, { actor, path, ...options }) => ({ inode: await namespace.mkdir(actor, path, options) }),
+  create: async (namespace, { actor, path, mode }) => ({ inode: await namespace.create(actor, path, { mode }) }),
+  symlink: async (namespace, { actor, path, target }) => ({ inode: await namespace.symlink(actor, path, target) }),
+  rename: async (namespace, { actor, from, to, ...options }) => ({
+    inode: await namespace.rename(actor, from, to, options),
+  }),
+  async remove(namespace, { actor, path, kind, expect }) {
+    await namespace.remove(actor, path, kind, expect);
+    return {};
+  },
+  async removeTree(namespace, { actor, path, expect }) {
+    await namespace.removeTree(actor, path, expect);
+    return {};
+  },
+  setAttributes: async (namespace, { actor, path, patch, expect }) => ({
+    inode: await namespace.setAttributes(actor, path, patch, expect),
+  }),
+  setXattr: async (namespace, { actor, path, name, value, mode }) => ({
+    inode: await namespace.setXattr(actor, path, name, value, mode),
+  }),
+  removeXattr: async (namespace, { actor, path, name }) => ({
+    inode: await namespace.removeXattr(actor, path, name),
+  }),
+  refresh: (namespace, { path, known }) => namespace.refresh(path, known),
+  sync: async (namespace, { actor, path, ...options }) => ({ changed: await namespace.sync(actor, path, options) }),
+  mount: (namespace, { actor, mount }) => namespace.mount(actor, mount),
+  async unmount(namespace, { actor, path }) {
+    await namespace.unmount(actor, path);
+    return {};
+  },
+  mounts: async (namespace) => ({ mounts: await namespace.mounts() }),
+  owed: (namespace) => namespace.owed(),
+};
