@@ -36,5 +36,7 @@ export const PLACES = sequentialId(6);
 export const AGENTS = sequentialId(7);
 /** The log of changes, in order (`shared/feed`). */
 export const FEED = sequentialId(8);
+/** Who works for the store of a mount, by mount id (`shared/namespace/mount-leases.ts`). */
+export const LEASES = sequentialId(9);
 /** The first id that a metastore hands out. */
 export const FIRST_FREE_ID = 64;

@@ -19,7 +19,7 @@ export function isInGroup(actor: Actor, gid: number): boolean {
   return actor.gid === gid || actor.groups.includes(gid);
 }
 
-function mayAccess(actor: Actor, inode: Inode, wanted: number): boolean {
+export function mayAccess(actor: Actor, inode: Inode, wanted: number): boolean {
   if (actor.checked || isSuperuser(actor)) return true;
   const shift = actor.uid === inode.uid ? 6 : isInGroup(actor, inode.gid) ? 3 : 0;
   return ((inode.mode >> shift) & wanted) === wanted;

@@ -16,6 +16,7 @@ import type { UnderStore } from '../ports/under-store.ts';
 import type { DirectoryTimes } from './directory-times.ts';
 import type { Observation } from './intent-keys.ts';
 import type { Intents } from './intents.ts';
+import type { MountLeases } from './mount-leases.ts';
 import type { Actor, Found, Mount } from './namespace.ts';
 
 /** How long a closing mark holds, and how young a row must be to be confirmed: an act that takes longer has died. */
@@ -59,7 +60,10 @@ export interface Context extends NamespaceDeps {
   readonly random: () => number;
   readonly mounted: Map<MountId, MountedStore>;
   readonly intents: Intents;
+  readonly leases: MountLeases;
   readonly times: DirectoryTimes;
+  /** Of this process, among those that share its rows. */
+  readonly name: string;
   /** Listings under way, by directory. */
   readonly listings: Map<InodeId, RunningListing>;
   /** Directories whose listing behind has failed, and when to try again: an outage is not asked about by every reader. */

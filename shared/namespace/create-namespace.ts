@@ -10,6 +10,7 @@ import { DirectoryTimes } from './directory-times.ts';
 import { Intents } from './intents.ts';
 import { list, sync } from './list.ts';
 import { loadMounts, refreshMounts } from './mount-table.ts';
+import { MountLeases } from './mount-leases.ts';
 import { mount, mountsOf, unmount } from './mounts.ts';
 import type { Namespace } from './namespace.ts';
 import { remove, removeTree } from './remove.ts';
@@ -23,15 +24,23 @@ const STARTS_MAX = 3;
 
 /** A namespace that works for its stores until it is closed. */
 export interface RunningNamespace extends Namespace {
+  /**
+   * Ends what goes on behind, and leaves the stores to others that share the rows: for a process that may be stopped, or frozen,
+   * until it is asked again.
+   */
+  rest(): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function createNamespace(deps: NamespaceDeps): Promise<RunningNamespace> {
+  const leases = new MountLeases();
   const context: Context = {
     random: Math.random,
     ...deps,
     mounted: new Map(),
-    intents: new Intents(deps),
+    intents: new Intents(deps, leases),
+    leases,
+    name: deps.newToken(),
     times: new DirectoryTimes(),
     listings: new Map(),
     listingPauses: new Map(),
@@ -42,29 +51,32 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
   const reclaimer = deps.isShared ? undefined : runReclaimer(context);
   return {
     async stat(actor, path, options) {
-      const { inode, path: found, origin } = await patient(() => resolveOne(context, actor, path, options));
+      const { inode, path: found, origin } = await patient(context, () => resolveOne(context, actor, path, options));
       return { inode, path: found, ...(origin && { origin }) };
     },
-    list: (actor, path, page) => patient(() => list(context, actor, path, page)),
-    mkdir: (actor, path, { mode, parents = false }) => patient(() => mkdir(context, actor, path, { mode, parents })),
-    create: (actor, path, options) => patient(() => create(context, actor, path, options.mode)),
-    symlink: (actor, path, target) => patient(() => symlink(context, actor, path, target)),
-    rename: (actor, from, to, options) => patient(() => rename(context, actor, from, to, options)),
-    remove: (actor, path, kind, expect) => patient(() => remove(context, actor, path, { kind, ...expect })),
+    list: (actor, path, page) => patient(context, () => list(context, actor, path, page)),
+    mkdir: (actor, path, { mode, parents = false }) =>
+      patient(context, () => mkdir(context, actor, path, { mode, parents })),
+    create: (actor, path, options) => patient(context, () => create(context, actor, path, options.mode)),
+    symlink: (actor, path, target) => patient(context, () => symlink(context, actor, path, target)),
+    rename: (actor, from, to, options) => patient(context, () => rename(context, actor, from, to, options)),
+    remove: (actor, path, kind, expect) => patient(context, () => remove(context, actor, path, { kind, ...expect })),
     async removeTree(actor, path, expect) {
-      await patient(() => removeTree(context, actor, path, expect));
+      await patient(context, () => removeTree(context, actor, path, expect));
       reclaimer?.wake();
     },
     setAttributes: (actor, path, patch, expect) =>
-      patient(() => setAttributes(context, actor, path, { ...patch, ...(expect && { expect }) })),
-    setXattr: (actor, path, name, value, mode) => patient(() => setXattr(context, actor, path, { name, value, mode })),
-    removeXattr: (actor, path, name) => patient(() => removeXattr(context, actor, path, name)),
-    write: (actor, path, body, options) => write(context, actor, path, { ...options, body }),
-    refresh: (path, known) => patient(() => refresh(context, path, known)),
-    sync: (actor, path, options) => patient(() => sync(context, actor, path, options?.recursive ?? false)),
-    mount: (actor, wanted) => mount(context, actor, wanted),
+      patient(context, () => setAttributes(context, actor, path, { ...patch, ...(expect && { expect }) })),
+    setXattr: (actor, path, name, value, mode) =>
+      patient(context, () => setXattr(context, actor, path, { name, value, mode })),
+    removeXattr: (actor, path, name) => patient(context, () => removeXattr(context, actor, path, name)),
+    write: (actor, path, body, options) =>
+      leases.holding(context, () => write(context, actor, path, { ...options, body })),
+    refresh: (path, known) => patient(context, () => refresh(context, path, known)),
+    sync: (actor, path, options) => patient(context, () => sync(context, actor, path, options?.recursive ?? false)),
+    mount: (actor, wanted) => leases.holding(context, () => mount(context, actor, wanted)),
     async unmount(actor, path) {
-      await unmount(context, actor, path);
+      await leases.holding(context, () => unmount(context, actor, path));
       reclaimer?.wake();
     },
     async mounts() {
@@ -72,19 +84,21 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
       return mountsOf(context);
     },
     owed: async () => ({ pending: context.intents.pending, failed: context.intents.failed }),
+    rest: () => leases.end(context),
     async close() {
       await Promise.all([reclaimer?.stop(), context.intents.stop(), context.times.stop()]);
       await Promise.allSettled([...context.listings.values()].map((listing) => listing.done));
+      await leases.end(context);
       for (const { store } of context.mounted.values()) await store.close();
     },
   };
 }
 
 /** What found its path moved away under it starts again from the root. */
-async function patient<Result>(act: () => Promise<Result>): Promise<Result> {
+async function patient<Result>(context: Context, act: () => Promise<Result>): Promise<Result> {
   for (let i = 1; ; i++) {
     try {
-      return await act();
+      return await context.leases.holding(context, act);
     } catch (error) {
       if (i === STARTS_MAX || !isFault(error, 'contended')) throw error;
     }

@@ -23,6 +23,7 @@ export class DirectoryTimes {
   #isStopped = false;
 
   touch(context: Context, directory: Place): void {
+    if (context.isShared) return; // whoever reads the feed does it for everybody
     const folding = this.#foldings.get(directory.inode.id);
     if (folding) folding.isDue = true;
     else if (!this.#isStopped) this.#begin(context, directory);

@@ -93,6 +93,13 @@ export class IntentLane {
     await Promise.all(this.#running);
   }
 
+  /** As `stop`, and what is pending is nobody's here any more. */
+  async leave(): Promise<void> {
+    await this.stop();
+    for (const onDone of this.#accepted.values()) onDone();
+    this.#accepted.clear();
+  }
+
   #take(name: Name, intent: Intent): void {
     this.#window.set(name, { name, intent, attempts: 0, notBefore: 0, isRunning: false });
   }

@@ -7,6 +7,7 @@ import type { Context, NamespaceDeps, Place } from './context.ts';
 import type { Intent } from './intent.ts';
 import { IntentKeys, type Observation } from './intent-keys.ts';
 import { type Failed, IntentLane } from './intent-lane.ts';
+import type { MountLeases } from './mount-leases.ts';
 
 /** An intent on its way into a commit. */
 export interface Promised {
@@ -40,6 +41,8 @@ interface Displacement {
 interface Owing {
   /** How many displacements there had been when it began to resolve its path. */
   readonly since: number;
+  /** How many leases had been taken. */
+  readonly began: number;
   /** Takes away what is noted of promises whose commit has not been made. */
   readonly unaccepted: Set<() => void>;
 }
@@ -54,6 +57,7 @@ export class Intents {
   /** What readers of the stores must know of it. */
   readonly keys = new IntentKeys();
   readonly #deps: NamespaceDeps;
+  readonly #leases: MountLeases;
   readonly #lanes = new Map<MountId, IntentLane>();
   #context: Context | undefined;
   /** Those that a promise under way may have to follow; so many came before the first of them. */
@@ -63,23 +67,45 @@ export class Intents {
   #isStopped = false;
   readonly #turns = new Map<MountId, Promise<void>>();
 
-  constructor(deps: NamespaceDeps) {
+  constructor(deps: NamespaceDeps, leases: MountLeases) {
     this.#deps = deps;
+    this.#leases = leases;
   }
 
-  /** Reads what an earlier process has left, and begins. */
+  /** Reads what an earlier process has left, and begins. Where others are at work too, each mount has to be held first. */
   async start(context: Context): Promise<void> {
     this.#context = context;
-    for (let after: Name | undefined; ;) {
-      const rows = await this.#deps.metastore.list(INTENTS, { ...(after !== undefined && { after }), limit: PAGE });
+    if (!context.isShared) await this.#load('');
+  }
+
+  /** What is owed to the store of a mount that has come to be held. */
+  async load(mount: MountId): Promise<void> {
+    await this.#load(`${mount}.`);
+  }
+
+  /** The store is left to another process, with what it is still owed. */
+  async leave(mount: MountId): Promise<void> {
+    await this.#lanes.get(mount)?.leave();
+    this.#lanes.delete(mount);
+  }
+
+  async #load(prefix: string): Promise<void> {
+    for (let after = prefix as Name; ;) {
+      const rows = await this.#deps.metastore.list(INTENTS, { ...(after !== '' && { after }), limit: PAGE });
       for (const { name, row } of rows) {
         if (row.kind !== 'record') continue;
+        if (!name.startsWith(prefix)) return;
         const intent = JSON.parse(row.body) as Intent;
         this.#accept(name, intent, this.keys.noteIntent(intent));
       }
-      if (rows.length < PAGE) return;
-      after = rows.at(-1)?.name;
+      const last = rows.at(-1)?.name;
+      if (last === undefined || rows.length < PAGE) return;
+      after = last;
     }
+  }
+
+  #demandHeld(mount: MountId, began?: number): void {
+    if (this.#context) this.#leases.demand(this.#context, mount, began);
   }
 
   /** Waits for what is in flight, begins nothing more. */
@@ -98,7 +124,11 @@ export class Intents {
    * path is moved or removed meanwhile, what is promised follows it.
    */
   async owing<Result>(act: (debtor: Debtor) => Promise<Result>): Promise<Result> {
-    const debtor = { since: this.#displacementsPast + this.#displacements.length, unaccepted: new Set<() => void>() };
+    const debtor = {
+      since: this.#displacementsPast + this.#displacements.length,
+      began: this.#leases.count,
+      unaccepted: new Set<() => void>(),
+    };
     const observation = this.keys.observe();
     this.#debtors.add(debtor);
     try {
@@ -126,6 +156,7 @@ export class Intents {
   }
 
   async #inTurn<Result>(mount: MountId, act: (debtor: Debtor, turn: Turn) => Promise<Result>): Promise<Result> {
+    this.#demandHeld(mount);
     const before = this.#turns.get(mount);
     const turn = Promise.withResolvers<void>();
     this.#turns.set(mount, turn.promise);
@@ -164,6 +195,7 @@ export class Intents {
 
   /** Keeps intents away from a key that is being written. Nothing may be pending there. */
   hold(origin: Origin): () => void {
+    this.#demandHeld(origin.mount);
     const lane = this.#laneOf(origin.mount);
     const settle = this.keys.note([origin], false);
     const release = lane.hold(origin);
@@ -174,7 +206,8 @@ export class Intents {
   }
 
   /** It counts from now on: between the commit and its answer the rows say already what the store does not. */
-  #promise(intent: Intent, way: readonly Place[], { since, unaccepted }: Owing): Promised {
+  #promise(intent: Intent, way: readonly Place[], { since, began, unaccepted }: Owing): Promised {
+    this.#demandHeld(intent.mount, began);
     // By mount, then in order: a lane reads its own, page by page.
     const name = `${intent.mount}.${this.#deps.newToken()}` as Name;
     const key = { directory: INTENTS, name };

@@ -39,7 +39,8 @@ export function listBehind(context: Context, place: Place): void {
   const { id } = place.inode;
   if (listings.has(id) || (listingPauses.get(id) ?? 0) > context.clock()) return;
   listingPauses.delete(id);
-  beginListing(context, place).done.catch((error: unknown) => {
+  const listing = context.leases.holding(context, () => beginListing(context, place).done);
+  listing.catch((error: unknown) => {
     context.log(`${toText(place.path)}: could not be brought in step with its store: ${toLeatError(error).message}`);
     if (listingPauses.size >= PAUSES_MAX) listingPauses.clear();
     listingPauses.set(id, context.clock() + PAUSE_MS);

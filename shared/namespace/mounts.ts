@@ -94,6 +94,7 @@ export async function unmount(context: Context, actor: Actor, path: Path): Promi
   if (below) {
     throw new LeatError('busy', `${toText(path)}: ${toText(below.mount.path)} is mounted below it; unmount that first`);
   }
+  context.leases.demand(context, id);
   // Nobody begins a change that the store would never be told.
   context.mounted.set(id, { ...mounted, mount: { ...mounted.mount, readOnly: true } });
   try {

@@ -63,9 +63,11 @@ export function isDisturbed(context: Context, { place, origin, observation }: St
  */
 export async function observed(context: Context, looked: Place): Promise<StoreDirectory | undefined> {
   const observation = context.intents.keys.observe();
+  const began = context.leases.count;
   try {
     const place = await placeNow(context, looked.path);
     if (place?.origin && place.inode.id === looked.inode.id) {
+      context.leases.demand(context, place.origin.mount, began);
       return { place, mounted: mountedAt(context, place.origin.mount), origin: place.origin, observation };
     }
   } catch (error) {
