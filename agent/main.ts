@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApi } from '#functions/api/api.ts';
+import { byToken } from '#functions/api/guard.ts';
 import { type MountInfo, mountInfo } from '#functions/api/mounts.ts';
 import type { Config } from '#shared/config/config.ts';
 import { isFault, toLeatError } from '#shared/model/faults.ts';
@@ -232,9 +233,7 @@ function startApi(options: AgentOptions, core: Core, { facts, token, stop }: Api
   const api = createApi({
     namespace,
     content: cachedContent({ namespace, cache, fetchFor: (found) => stores.fetchFor(found) }),
-    owner,
-    token,
-    loopback: isLoopback(listen.host),
+    authenticate: byToken({ owner, token, loopback: isLoopback(listen.host) }),
     log,
     stop,
     info: async () => ({

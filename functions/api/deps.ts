@@ -3,6 +3,7 @@ import type { Path } from '#shared/model/names.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
 import type { ByteRange } from '#shared/ports/under-store.ts';
 import type { AgentInfo } from './agent.ts';
+import type { Authenticate } from './guard.ts';
 
 /** How far a load has come. Counted in files that are wholly cached, and their bytes. */
 export interface LoadProgress {
@@ -33,12 +34,7 @@ export interface Content {
 export interface ApiDeps {
   readonly namespace: Namespace;
   readonly content: Content;
-  /** Who the holder of the token acts as. */
-  readonly owner: Actor;
-  /** 32 bytes or more of chance, as text. */
-  readonly token: string;
-  /** Only reachable from this machine: requests without a token are served as `nobody`. */
-  readonly loopback: boolean;
+  readonly authenticate: Authenticate;
   /** For failures that no fault kind stands for. */
   log(line: string): void;
   info(): Promise<AgentInfo>;

@@ -1,5 +1,6 @@
 import { createApi } from '#functions/api/api.ts';
 import type { ApiDeps } from '#functions/api/deps.ts';
+import { byToken } from '#functions/api/guard.ts';
 import { LeatError } from '#shared/model/faults.ts';
 import { ROOT } from '#shared/model/ids.ts';
 import type { Inode } from '#shared/model/inode.ts';
@@ -47,9 +48,7 @@ export function api({ loopback = true, ...own }: { loopback?: boolean } & Partia
       free: async () => ({ files: 0, bytes: 0 }),
       cachedBytes: () => 4,
     },
-    owner: { uid: 0, gid: 0, groups: [] },
-    token: TOKEN,
-    loopback,
+    authenticate: byToken({ owner: { uid: 0, gid: 0, groups: [] }, token: TOKEN, loopback }),
     log: () => {},
     info: async () => Promise.reject(new Error('a bug')),
     stop: () => {},
