@@ -1,6 +1,7 @@
 import { isFault } from '../model/faults.ts';
-import { ROOT } from '../model/ids.ts';
-import type { Inode } from '../model/inode.ts';
+import { INTENTS, ROOT } from '../model/ids.ts';
+import type { Inode, MountId } from '../model/inode.ts';
+import type { Name } from '../model/names.ts';
 import { removeXattr, setAttributes, setXattr } from './attributes.ts';
 import { refresh, write } from './content.ts';
 import { type Context, inodeAt, type NamespaceDeps, nanosOf } from './context.ts';
@@ -13,11 +14,13 @@ import { loadMounts, refreshMounts } from './mount-table.ts';
 import { MountLeases } from './mount-leases.ts';
 import { mount, mountsOf, unmount } from './mounts.ts';
 import type { Namespace } from './namespace.ts';
+import { notice } from './notices.ts';
 import { remove, removeTree } from './remove.ts';
 import { rename } from './rename.ts';
 import { runReclaimer } from './reclaimer.ts';
 import { resolveOne } from './resolve.ts';
 import { ROOT_KEY } from './rows-ahead.ts';
+import { reclaim } from './trash.ts';
 
 const ROOT_MODE = 0o755;
 const STARTS_MAX = 3;
@@ -29,6 +32,13 @@ export interface RunningNamespace extends Namespace {
    * until it is asked again.
    */
   rest(): Promise<void>;
+  /**
+   * Does once what a namespace with rows of its own does all the time: takes away what is in the trash, gives the stores what
+   * they are owed. Begins nothing more when told to stop. Answers how many rows were taken away.
+   */
+  catchUp(isStopped: () => boolean): Promise<number>;
+  /** A store tells that what it calls so (`s3://bucket/key`) has changed. Answers how many mounts show it. */
+  notice(uri: string): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -85,6 +95,11 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
     },
     owed: async () => ({ pending: context.intents.pending, failed: context.intents.failed }),
     rest: () => leases.end(context),
+    async catchUp(isStopped) {
+      await oweNothing(context, isStopped);
+      return reclaim(context, isStopped);
+    },
+    notice: (uri) => notice(context, uri),
     async close() {
       await Promise.all([reclaimer?.stop(), context.intents.stop(), context.times.stop()]);
       await Promise.allSettled([...context.listings.values()].map((listing) => listing.done));
@@ -92,6 +107,21 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
       for (const { store } of context.mounted.values()) await store.close();
     },
   };
+}
+
+/** One mount after another, as far as their stores answer. */
+async function oweNothing(context: Context, isStopped: () => boolean): Promise<void> {
+  await refreshMounts(context);
+  for (const mount of context.mounted.keys()) {
+    if (isStopped() || !(await isOwed(context, mount))) continue;
+    await context.leases.hold(context, mount);
+    await context.leases.end(context);
+  }
+}
+
+async function isOwed({ metastore }: Context, mount: MountId): Promise<boolean> {
+  const [first] = await metastore.list(INTENTS, { after: `${mount}.` as Name, limit: 1 });
+  return first?.name.startsWith(`${mount}.`) ?? false;
 }
 
 /** What found its path moved away under it starts again from the root. */

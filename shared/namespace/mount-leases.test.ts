@@ -89,4 +89,27 @@ describe('namespaces that share their rows', () => {
     await b.namespace.remove(actor('t4', true), path('/d/g'), 'file', { id });
     expect(await a.names('/')).toEqual(['d/', 'd/g']);
   });
+
+  it('show what a store tells of, where it has been listed', async () => {
+    const { store, a, b } = await two({ 'd/x': '1' });
+    await a.namespace.mount(root, mountOf('/m', { uri: 'memory:/b' }));
+    expect(await a.names('/m')).toEqual(['d/', 'd/x']);
+    await store.put({ 'd/y': '2', 'e/z': '3' });
+    expect(await b.names('/m')).toEqual(['d/', 'd/x']);
+    expect(await b.namespace.notice('memory:/b/d/y')).toBe(1);
+    expect(await b.namespace.notice('memory:/b/e/z')).toBe(1);
+    expect(await b.namespace.notice('memory:/other/e/z')).toBe(0);
+    expect(await a.names('/m')).toEqual(['d/', 'd/x', 'd/y', 'e/', 'e/z']);
+  });
+
+  it('leave trash and debts to who comes by', async () => {
+    const { store, a, b } = await two({ 'd/x': '1', 'e/y': '2' });
+    await a.namespace.mount(root, mountOf('/m'));
+    expect(await a.names('/m')).toEqual(['d/', 'd/x', 'e/', 'e/y']);
+    await a.namespace.removeTree(root, path('/m/d'));
+    await a.namespace.rest();
+    a.advance(60_000);
+    expect(await b.namespace.catchUp(() => false)).toBe(2);
+    expect(await contentOf(store)).toEqual({ 'e/': '', 'e/y': '2' });
+  });
 });

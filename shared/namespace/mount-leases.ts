@@ -83,10 +83,15 @@ export class MountLeases {
     held.usedAt = context.clock();
   }
 
+  /** Takes a lease for its own sake: what the store is owed is begun. */
+  async hold(context: Context, mount: MountId): Promise<void> {
+    if (context.isShared) await this.#acquired(context, mount);
+  }
+
   /** Gives all leases back; what the stores are owed is done before, as far as it can be. */
   async end(context: Context): Promise<void> {
     const until = context.clock() + DRAIN_MS;
-    for (const mount of [...this.#held.keys()]) {
+    for (const mount of this.#held.keys()) {
       while (context.intents.owes(mount) > 0 && context.clock() < until) await context.sleep(POLL_MS);
       await this.#release(context, mount);
     }
