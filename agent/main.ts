@@ -5,6 +5,7 @@ import { createApi } from '#functions/api/api.ts';
 import { byToken } from '#functions/api/guard.ts';
 import { type MountInfo, mountInfo } from '#functions/api/mounts.ts';
 import type { Config } from '#shared/config/config.ts';
+import { namespaceEvents } from '#shared/feed/events.ts';
 import { isFault, toLeatError } from '#shared/model/faults.ts';
 import { MOUNTS } from '#shared/model/ids.ts';
 import { ROOT_PATH } from '#shared/model/names.ts';
@@ -16,6 +17,7 @@ import { type AgentFile, findAgent, removeAgentFile, writeAgentFile } from './cl
 import { cachedContent } from './content.ts';
 import { lockData } from './data-lock.ts';
 import { type LocalFeed, localFeed } from './embedded/change-feed.ts';
+import { eventRing, type EventRing } from './embedded/event-ring.ts';
 import { type EmbeddedMetastore, heapMetastore } from './embedded/heap-metastore.ts';
 import { lmdbMetastore } from './embedded/lmdb-metastore.ts';
 import { ensureMounts } from './first-mounts.ts';
@@ -100,6 +102,8 @@ async function start(options: AgentOptions, started: End[]): Promise<Agent> {
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
   const server = await startApi(options, core, { facts, token, stop: () => void stop({ force: false }) });
   started.push(() => server.close());
+  // Whoever follows is told of the end before the server waits for it.
+  started.push(() => core.ring.close());
   const address = { pid: process.pid, url: server.url, token };
   writeAgentFile(data, { ...address, ...(at !== undefined && { at }) });
   const mounts = (await core.namespace.mounts()).map(mountInfo);
@@ -111,6 +115,7 @@ interface Core {
   readonly owner: Actor;
   readonly startedAt: number;
   readonly feed: LocalFeed;
+  readonly ring: EventRing;
   readonly metastore: EmbeddedMetastore;
   readonly stores: Stores;
   readonly namespace: RunningNamespace;
@@ -124,6 +129,7 @@ async function startCore({ data, at, config, log, ...options }: AgentOptions, st
   const clock = () => performance.timeOrigin + performance.now();
   const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, groups: process.getgroups?.() ?? [] };
   const feed = localFeed();
+  const ring = eventRing(feed);
   const { 'metastore.durability': durability } = config;
   const metastore =
     config.metastore === 'heap'
@@ -163,6 +169,7 @@ async function startCore({ data, at, config, log, ...options }: AgentOptions, st
     owner,
     startedAt: Math.round(clock()),
     feed,
+    ring,
     metastore,
     stores,
     namespace,
@@ -229,10 +236,11 @@ interface ApiFacts {
 
 function startApi(options: AgentOptions, core: Core, { facts, token, stop }: ApiFacts): Promise<ApiServer> {
   const { data, config, listen, log } = options;
-  const { owner, startedAt, stores, namespace, cache } = core;
+  const { owner, startedAt, stores, namespace, cache, ring, metastore } = core;
   const api = createApi({
     namespace,
     content: cachedContent({ namespace, cache, fetchFor: (found) => stores.fetchFor(found) }),
+    events: namespaceEvents({ feed: ring, metastore }),
     authenticate: byToken({ owner, token, loopback: isLoopback(listen.host) }),
     log,
     stop,

@@ -52,7 +52,14 @@ export function connect({ url, token }: Address) {
 
 /** The proxy of `hc` has no properties of its own to spread. */
 function nouns(api: ReturnType<typeof hc<Api>>['v1']) {
-  return { files: api.files, xattrs: api.xattrs, content: api.content, mounts: api.mounts, agent: api.agent };
+  return {
+    files: api.files,
+    xattrs: api.xattrs,
+    content: api.content,
+    events: api.events,
+    mounts: api.mounts,
+    agent: api.agent,
+  };
 }
 
 async function rebuilt(response: Response): Promise<LeatError> {

@@ -1,5 +1,6 @@
 import type { Command } from './command.ts';
 import { down } from './down.ts';
+import { events } from './events.ts';
 import { fsCat } from './fs-cat.ts';
 import { fsCp } from './fs-cp.ts';
 import { fsFree } from './fs-free.ts';
@@ -32,4 +33,5 @@ export const commands: readonly Command[] = [
   fsRm,
   fsLoad,
   fsFree,
+  events,
 ];

@@ -3,7 +3,7 @@ import type { Command, Options } from './command.ts';
 const GROUPS = [
   { title: 'The agent', has: (name: string) => ['up', 'down', 'info'].includes(name) },
   { title: 'Stores', has: (name: string) => name.includes('mount') },
-  { title: 'Files', has: (name: string) => name.startsWith('fs ') },
+  { title: 'Files', has: (name: string) => name.startsWith('fs ') || name === 'events' },
 ];
 
 const EXIT_CODES = `Exit codes:

@@ -4,6 +4,7 @@ import { LeatError, toLeatError } from '#shared/model/faults.ts';
 import { agentApi } from './agent.ts';
 import { contentApi } from './content.ts';
 import type { ApiDeps } from './deps.ts';
+import { eventsApi } from './events.ts';
 import { filesApi } from './files.ts';
 import { type ApiEnv, guard } from './guard.ts';
 import { mountsApi } from './mounts.ts';
@@ -17,6 +18,7 @@ export function createApi(deps: ApiDeps) {
     .route('/v1/files', filesApi(deps))
     .route('/v1/xattrs', xattrsApi(deps))
     .route('/v1/content', contentApi(deps))
+    .route('/v1/events', eventsApi(deps))
     .route('/v1/mounts', mountsApi(deps))
     .route('/v1/agent', agentApi(deps))
     .route('/v1/namespace', namespaceApi(deps))

@@ -1,3 +1,4 @@
+import type { NamespaceEvents } from '#shared/feed/events.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import type { Path } from '#shared/model/names.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
@@ -34,6 +35,7 @@ export interface Content {
 export interface ApiDeps {
   readonly namespace: Namespace;
   readonly content: Content;
+  readonly events: NamespaceEvents;
   readonly authenticate: Authenticate;
   /** For failures that no fault kind stands for. */
   log(line: string): void;

@@ -48,6 +48,7 @@ export function api({ loopback = true, ...own }: { loopback?: boolean } & Partia
       free: async () => ({ files: 0, bytes: 0 }),
       cachedBytes: () => 4,
     },
+    events: { async *follow() {} },
     authenticate: byToken({ owner: { uid: 0, gid: 0, groups: [] }, token: TOKEN, loopback }),
     log: () => {},
     info: async () => Promise.reject(new Error('a bug')),

@@ -1,0 +1,127 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Hono } from 'hono';
+import { z } from 'zod';
+import { inodeNumber } from '#shared/model/ids.ts';
+import { toLeatError } from '#shared/model/faults.ts';
+import type { Inode } from '#shared/model/inode.ts';
+import { ROOT_PATH, toText } from '#shared/model/names.ts';
+import type { NamespaceEvent } from '#shared/feed/events.ts';
+import type { ApiDeps } from './deps.ts';
+import type { ApiEnv } from './guard.ts';
+import { PathText, query } from './validated.ts';
+
+/** Often enough for proxies that close what is silent. */
+const KEEP_ALIVE_MS = 15_000;
+const CURSOR = /^[\w-]{1,64}$/;
+
+const Cursor = z.string().regex(CURSOR, 'is no cursor: pass the id of an event');
+const EventsQuery = z.object({ path: PathText.default(ROOT_PATH), after: Cursor.optional() });
+
+/** What `data` of created, changed and removed holds. Of what was removed it is what was there last. */
+export interface EventInfo {
+  readonly path: string;
+  readonly kind: Inode['kind'];
+  /** st_ino. */
+  readonly inode: number;
+  readonly size: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeNs: string;
+  readonly generation: number;
+}
+
+/** What happens to files, as it happens. */
+export function eventsApi({ namespace, events }: ApiDeps) {
+  return (
+    new Hono<ApiEnv>()
+      /**
+       * Server-sent events of what is at a path (default /) and below it: `ready` once all that was missed has been sent, then
+       * `created`, `changed` and `removed` with an `EventInfo`; a rename is `removed` and `created`. In order within a directory.
+       * From now on, or behind the cursor `after` (or Last-Event-ID): the `id` of the last event that was received. `gap`:
+       * events were lost, because the reader was away or slow; look at the files. `error` ends the stream with {kind, message}.
+       * Shown are the directories that the caller may list. Errors: notFound, denied.
+       */
+      .get('/', query(EventsQuery), async (c) => {
+        const wanted = c.req.valid('query');
+        const { path } = await namespace.stat(c.var.actor, wanted.path, { follow: true });
+        const after = lastEventId(c.req.header('last-event-id')) ?? wanted.after;
+        const actor = { ...c.var.actor, ...(c.var.isOwner && { checked: true }) };
+        const ended = new AbortController();
+        const signal = AbortSignal.any([c.req.raw.signal, ended.signal]);
+        const following = { actor, path, signal, ...(after !== undefined && { after }) };
+        const blocks = withPulse(events.follow(following));
+        const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' };
+        return c.body(streamOf(blocks, ended), 200, headers);
+      })
+  );
+}
+
+/** A browser that connects again repeats the URL of the first time, and says here how far it came. */
+function lastEventId(header: string | undefined): string | undefined {
+  return header === undefined || header === '' ? undefined : Cursor.parse(header);
+}
+
+/** Blocks of text: the events, and a comment where there has been none for a while. */
+async function* withPulse(events: AsyncIterable<NamespaceEvent>): AsyncGenerator<string> {
+  const iterator = events[Symbol.asyncIterator]();
+  // Where the reader is though nothing was shown: a block without data moves on its cursor.
+  let passed: string | undefined;
+  try {
+    for (let next = iterator.next(); ;) {
+      const result = await within(next, KEEP_ALIVE_MS);
+      if (result === undefined) {
+        yield `: keep-alive\n${idLine(passed)}\n`;
+        passed = undefined;
+        continue;
+      }
+      if (result.done) return;
+      next = iterator.next();
+      // Whether it fails is seen when it is awaited.
+      next.catch(() => undefined);
+      passed = result.value.what === 'passed' ? result.value.cursor : undefined;
+      if (result.value.what !== 'passed') yield block(result.value);
+    }
+  } catch (error) {
+    const { kind, message } = toLeatError(error);
+    yield `event: error\ndata: ${JSON.stringify({ kind, message })}\n\n`;
+  }
+}
+
+/** Undefined when it takes longer. */
+async function within<Value>(promise: Promise<Value>, ms: number): Promise<Value | undefined> {
+  const over = new AbortController();
+  try {
+    return await Promise.race([promise, sleep(ms, undefined, { signal: over.signal })]);
+  } finally {
+    over.abort();
+  }
+}
+
+function block(event: Exclude<NamespaceEvent, { what: 'passed' }>): string {
+  const data = 'path' in event ? eventInfo(event) : {};
+  return `event: ${event.what}\n${idLine(event.cursor)}data: ${JSON.stringify(data)}\n\n`;
+}
+
+const idLine = (cursor: string | undefined): string => (cursor === undefined ? '' : `id: ${cursor}\n`);
+
+function eventInfo({ path, inode }: Extract<NamespaceEvent, { path: unknown }>): EventInfo {
+  const { kind, id, size, mode, uid, gid, mtime, generation } = inode;
+  return { path: toText(path), kind, inode: inodeNumber(id), size, mode, uid, gid, mtimeNs: String(mtime), generation };
+}
+
+/** At the pace of the reader; one that goes away ends what it followed, which may be waiting at that time. */
+function streamOf(blocks: AsyncGenerator<string>, ended: AbortController): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { value, done } = await blocks.next();
+        if (done) controller.close();
+        else controller.enqueue(encoder.encode(value));
+      },
+      cancel: () => ended.abort(),
+    },
+    { highWaterMark: 0 },
+  );
+}

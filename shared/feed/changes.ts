@@ -1,0 +1,83 @@
+import { FEED, FIRST_FREE_ID, ABOVE_ROOT, type InodeId, inodeNumber, ROOT } from '../model/ids.ts';
+import type { Inode, Row } from '../model/inode.ts';
+import type { Name } from '../model/names.ts';
+import { decodeRow, encodeRow } from '../model/row-codec.ts';
+import type { RowChange } from '../ports/change-feed.ts';
+
+/**
+ * A change as the log keeps it. Of the row before there is only the head: what tells one inode from another, and its attributes.
+ * `isCut`: so it is with the row after, which was too large.
+ */
+export interface LoggedChange extends RowChange {
+  readonly isCut: boolean;
+}
+
+/** With what else a change takes, a hundred of them stay below the limits of a row and of a message. */
+const ROW_BYTES_MAX = 900;
+
+/** In JSON; bytes are in base 64, because a message of a queue takes no control characters. */
+interface Written {
+  /** Directory, name, and the rows as they were before and after. */
+  readonly d: string;
+  readonly n: string;
+  readonly b?: string;
+  readonly a?: string;
+  readonly cut?: 1;
+}
+
+export function changesToText(changes: readonly RowChange[]): string {
+  return JSON.stringify(changes.map(written));
+}
+
+export function changesFromText(text: string): LoggedChange[] {
+  return (JSON.parse(text) as Written[]).map(({ d, n, b, a, cut }) => ({
+    key: { directory: atob(d) as InodeId, name: atob(n) as Name },
+    before: b === undefined ? undefined : decodeRow(bytesOf(b)),
+    after: a === undefined ? undefined : decodeRow(bytesOf(a)),
+    isCut: cut !== undefined,
+  }));
+}
+
+function written({ key, before, after }: RowChange): Written {
+  const whole = after && encodeRow(after);
+  const isCut = whole !== undefined && whole.length > ROW_BYTES_MAX;
+  return {
+    d: btoa(key.directory),
+    n: btoa(key.name),
+    ...(before && { b: textOf(encodeRow(headOf(before))) }),
+    ...(after && whole && { a: textOf(isCut ? encodeRow(headOf(after)) : whole) }),
+    ...(isCut && { cut: 1 }),
+  };
+}
+
+function headOf(row: Row): Row {
+  if (row.kind === 'record') return { kind: 'record', version: row.version, body: '' };
+  const { kind, id, mode, uid, gid, size, atime, mtime, ctime, version, generation } = row;
+  return { kind, id, mode, uid, gid, size, atime, mtime, ctime, version, generation };
+}
+
+const textOf = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
+const bytesOf = (text: string): Uint8Array => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+
+/** Files and directories as users know them, in directories that a path reaches, the root among them. */
+export function isOfFiles({ key: { directory }, before, after }: RowChange): boolean {
+  return before?.kind !== 'record' && after?.kind !== 'record' && !isSpecial(directory);
+}
+
+function isSpecial(directory: InodeId): boolean {
+  if (directory === ROOT || directory === ABOVE_ROOT) return false;
+  return directory.length === FEED.length && inodeNumber(directory) < FIRST_FREE_ID;
+}
+
+/** Where a row is put and another inode had its key, that one has gone. */
+export function inodesOf({ before, after }: RowChange): {
+  readonly gone?: Inode;
+  readonly come?: Inode;
+  readonly kept?: Inode;
+} {
+  const [old, now] = [inodeOf(before), inodeOf(after)];
+  if (old && now && old.id === now.id) return { kept: now };
+  return { ...(old && { gone: old }), ...(now && { come: now }) };
+}
+
+const inodeOf = (row: Row | undefined): Inode | undefined => (row && row.kind !== 'record' ? row : undefined);

@@ -1,0 +1,90 @@
+import { ABOVE_ROOT, type InodeId, ROOT } from '../model/ids.ts';
+import type { Inode } from '../model/inode.ts';
+import { PATH_BYTES_MAX } from '../model/names.ts';
+import { locationOf } from '../namespace/directory-keys.ts';
+import { ROOT_KEY } from '../namespace/rows-ahead.ts';
+import type { RowChange } from '../ports/change-feed.ts';
+import type { Metastore, RowKey } from '../ports/metastore.ts';
+
+const DIRECTORIES_MAX = 10_000;
+/** A name and its slash take two bytes at least. */
+const DEPTH_MAX = PATH_BYTES_MAX / 2;
+
+export interface KeptDirectory {
+  readonly key: RowKey;
+  readonly inode: Inode;
+}
+
+/**
+ * The way from a directory's id to its path, up by the records of where each is kept. Remembered until the feed tells of a
+ * change, so whoever uses it has to pass on what it reads there.
+ */
+export class DirectoryPaths {
+  readonly #metastore: Metastore;
+  readonly #known = new Map<InodeId, KeptDirectory>();
+  /** Reads under way; a change meanwhile takes them away, and what they find is not remembered. */
+  readonly #reads = new Map<InodeId, object>();
+
+  constructor(metastore: Metastore) {
+    this.#metastore = metastore;
+  }
+
+  changed(changes: readonly RowChange[]): void {
+    for (const { before, after } of changes) {
+      for (const row of [before, after]) {
+        if (row?.kind !== 'directory') continue;
+        this.#known.delete(row.id);
+        this.#reads.delete(row.id);
+      }
+    }
+  }
+
+  /** From the root down to the directory itself. Undefined: no path leads to it. */
+  async wayTo(id: InodeId): Promise<readonly KeptDirectory[] | undefined> {
+    const way: KeptDirectory[] = [];
+    for (let at = id; way.length < DEPTH_MAX;) {
+      const directory = this.#known.get(at) ?? (await this.#read(at));
+      if (!directory) return undefined;
+      way.push(directory);
+      if (directory.key.directory === ABOVE_ROOT) return way.reverse();
+      at = directory.key.directory;
+    }
+    return undefined;
+  }
+
+  async #read(id: InodeId): Promise<KeptDirectory | undefined> {
+    const read = {};
+    this.#reads.set(id, read);
+    const directory = await this.#find(id);
+    if (this.#reads.get(id) !== read) return directory;
+    this.#reads.delete(id);
+    if (directory) this.#remember(id, directory);
+    return directory;
+  }
+
+  #remember(id: InodeId, directory: KeptDirectory): void {
+    const oldest = this.#known.size < DIRECTORIES_MAX ? undefined : this.#known.keys().next().value;
+    if (oldest !== undefined) this.#known.delete(oldest);
+    this.#known.set(id, directory);
+  }
+
+  async #find(id: InodeId): Promise<KeptDirectory | undefined> {
+    if (id === ROOT) {
+      const root = await this.#at(ROOT_KEY, id);
+      if (root) return root;
+    }
+    for (let seen: number | undefined; ;) {
+      const location = await locationOf(this.#metastore, id);
+      // Removed, or not where its record says: then it is in the trash, unless it has been moved since.
+      if (!location?.keptAt || location.version === seen) return undefined;
+      seen = location.version;
+      const found = await this.#at(location.keptAt.key, id);
+      if (found) return found;
+    }
+  }
+
+  async #at(key: RowKey, id: InodeId): Promise<KeptDirectory | undefined> {
+    const [row] = await this.#metastore.get([key]);
+    return row?.kind === 'directory' && row.id === id ? { key, inode: row } : undefined;
+  }
+}
