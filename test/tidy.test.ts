@@ -26,6 +26,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'agent/cli/store-options.ts': { mayImport: [/^shared\/under-stores\/s3-options\.ts$/] },
   // Composition roots alone name drivers and the app that they serve.
   'agent/main.ts': { mayImport: [/^(shared|agent|functions\/api)\//, /^node:/] },
+  'agent/joined-core.ts': { mayImport: [/^(shared|agent|functions\/drivers)\//, /^node:/] },
+  // Credentials are looked for as AWS's own tools do it, and the signer is the SDK's: both are in the bundle for the S3 driver.
+  'agent/joined/signed-fetch.ts': {
+    mayImport: [/^(shared|agent)\//, /^node:/, /^@aws-sdk\/credential-provider-node$/, /^@smithy\/signature-v4$/],
+  },
   'agent/build.js': { mayImport: [/^node:/, /^esbuild$/] },
   'agent/stores.ts': { mayImport: [/^(shared|agent)\//, /^node:/] },
 };
