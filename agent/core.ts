@@ -1,0 +1,93 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Config } from '#shared/config/config.ts';
+import type { Actor, Mount, Namespace, NewMount } from '#shared/namespace/namespace.ts';
+import type { ChangeFeed, FollowedFeed } from '#shared/ports/change-feed.ts';
+import type { Clock } from '#shared/ports/clock.ts';
+import type { Metastore } from '#shared/ports/metastore.ts';
+import type { Listen } from './api-server.ts';
+import { type CacheKey, type DataCache, dataCache } from './cache/data-cache.ts';
+import { openStores, type Stores } from './stores.ts';
+import { orderedTokens } from './tokens.ts';
+
+export interface AgentOptions {
+  /** Absolute; everything that lasts is below it. */
+  readonly data: string;
+  /** Absolute; absent: the API alone. */
+  readonly at?: string;
+  readonly allowOther: boolean;
+  readonly listen: Listen;
+  readonly config: Config;
+  readonly mounts: readonly NewMount[];
+  /** What is shown when nothing is mounted and `mounts` is empty. */
+  readonly mountsIfNone: readonly NewMount[];
+  readonly log: (line: string) => void;
+}
+
+/** Ends something that was started. What was started last ends first: at `stop`, or when a later part fails to start. */
+export type End = () => unknown;
+
+export async function endAll(started: End[]): Promise<void> {
+  for (let end = started.pop(); end; end = started.pop()) await end();
+}
+
+/** What every door opens on, in whichever binding. */
+export interface Core {
+  readonly owner: Actor;
+  readonly startedAt: number;
+  /** What `leat info` calls it. */
+  readonly metastoreName: string;
+  readonly metastore: Metastore;
+  /** Where other threads can read rows; undefined where they cannot. */
+  readonly rowsFile: string | undefined;
+  /** What has changed, for the mount and the caches of this process. */
+  readonly feed: ChangeFeed;
+  /** The same for users, who come and go. */
+  readonly followed: FollowedFeed & { close(): void };
+  readonly stores: Stores;
+  readonly namespace: Namespace;
+  readonly cache: DataCache;
+  readonly cacheDir: string;
+  /** Called with each content that the cache drops. */
+  readonly evictionListeners: Set<(key: CacheKey) => void>;
+}
+
+/** What namespaces are given of this process, in whichever binding. */
+export function processDeps({ data, at }: AgentOptions, started: End[]) {
+  const clock = () => performance.timeOrigin + performance.now();
+  const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, groups: process.getgroups?.() ?? [] };
+  const stores = openStores(at === undefined ? [data] : [data, at]);
+  const ended = new AbortController();
+  started.push(() => ended.abort());
+  return {
+    clock,
+    // Cut short at the end, so that what still waits for its turn does not keep the process.
+    sleep: (ms: number) => sleep(ms, undefined, { signal: ended.signal }).catch(() => undefined),
+    newToken: orderedTokens(clock),
+    storeOf: (mount: Mount) => stores.storeOf(mount),
+    owner,
+    stores,
+  };
+}
+
+/** The cache of bytes. `identity` is that of the rows: what was cached for the ids of others means nothing. */
+export function cachedCore(
+  { data, config, log }: AgentOptions,
+  { identity, clock }: { readonly identity: string; readonly clock: Clock },
+  started: End[],
+): Pick<Core, 'cache' | 'cacheDir' | 'evictionListeners'> {
+  const evictionListeners = new Set<(key: CacheKey) => void>();
+  const cacheDir = join(data, 'cache');
+  const cache = dataCache({
+    dir: cacheDir,
+    capacityBytes: config['cache.size'],
+    filesMax: config['cache.files.max'],
+    memoryBytes: config['cache.memory'],
+    identity,
+    clock,
+    onEvicted: (key) => evictionListeners.forEach((listener) => listener(key)),
+    log,
+  });
+  started.push(() => cache.close());
+  return { cache, cacheDir, evictionListeners };
+}

@@ -1,0 +1,40 @@
+import { join } from 'node:path';
+import { createNamespace } from '#shared/namespace/create-namespace.ts';
+import { type AgentOptions, cachedCore, type Core, type End, processDeps } from './core.ts';
+import { localFeed } from './embedded/change-feed.ts';
+import { eventRing } from './embedded/event-ring.ts';
+import { heapMetastore } from './embedded/heap-metastore.ts';
+import { lmdbMetastore } from './embedded/lmdb-metastore.ts';
+import { ensureMounts } from './first-mounts.ts';
+
+/** One process with rows of its own: LMDB or the heap. */
+export async function embeddedCore(options: AgentOptions, started: End[]): Promise<Core> {
+  const { data, config, log } = options;
+  const { clock, owner, stores, ...deps } = processDeps(options, started);
+  const feed = localFeed();
+  const { 'metastore.durability': durability } = config;
+  const metastore =
+    config.metastore === 'heap'
+      ? heapMetastore({ feed, clock })
+      : lmdbMetastore({ dir: join(data, 'metastore'), feed, clock, durability });
+  started.push(() => metastore.close());
+  const followed = eventRing(feed);
+  const { newId, identity, rowsFile } = metastore;
+  const namespace = await createNamespace({ metastore, newId, clock, owner, log, ...deps });
+  started.push(() => namespace.close());
+  await ensureMounts(namespace, owner, { wanted: options.mounts, ifNone: options.mountsIfNone });
+  const cached = cachedCore(options, { identity, clock }, started);
+  const metastoreName = config.metastore;
+  return {
+    owner,
+    startedAt: Math.round(clock()),
+    metastoreName,
+    metastore,
+    rowsFile,
+    feed,
+    followed,
+    stores,
+    namespace,
+    ...cached,
+  };
+}
