@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '#shared/config/config.ts';
+import { orderedTokens } from '#shared/model/tokens.ts';
 import type { Actor, Mount, Namespace, NewMount } from '#shared/namespace/namespace.ts';
 import type { ChangeFeed, FollowedFeed } from '#shared/ports/change-feed.ts';
 import type { Clock } from '#shared/ports/clock.ts';
@@ -8,7 +9,6 @@ import type { Metastore } from '#shared/ports/metastore.ts';
 import type { Listen } from './api-server.ts';
 import { type CacheKey, type DataCache, dataCache } from './cache/data-cache.ts';
 import { openStores, type Stores } from './stores.ts';
-import { orderedTokens } from './tokens.ts';
 
 export interface AgentOptions {
   /** Absolute; everything that lasts is below it. */

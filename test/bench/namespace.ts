@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import { localFeed } from '#agent/embedded/change-feed.ts';
 import { heapMetastore } from '#agent/embedded/heap-metastore.ts';
 import { lmdbMetastore } from '#agent/embedded/lmdb-metastore.ts';
-import { orderedTokens } from '#agent/tokens.ts';
+import { orderedTokens } from '#shared/model/tokens.ts';
 import { joinPath, type Name, type Path } from '#shared/model/names.ts';
 import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import type { Actor } from '#shared/namespace/namespace.ts';

@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import type { Clock } from '#shared/ports/clock.ts';
+import type { Clock } from '../ports/clock.ts';
 
 const RANDOM_BYTES = 6;
 const TIME_DIGITS = 12;
@@ -14,6 +13,7 @@ export function orderedTokens(clock: Clock): () => string {
     count = now === last ? count + 1 : 0;
     last = now;
     const ordered = now.toString(36).padStart(TIME_DIGITS, '0') + count.toString(36).padStart(COUNT_DIGITS, '0');
-    return `${ordered}-${randomBytes(RANDOM_BYTES).toString('hex')}`;
+    const random = crypto.getRandomValues(new Uint8Array(RANDOM_BYTES));
+    return `${ordered}-${Array.from(random, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
   };
 }
