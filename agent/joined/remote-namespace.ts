@@ -49,6 +49,12 @@ export function remoteNamespace({ newToken, ...calling }: RemoteNamespaceDeps): 
     setXattr: async (actor, path, name, value, mode) =>
       (await change('setXattr', { actor, path, name, value, mode })).inode,
     removeXattr: async (actor, path, name) => (await change('removeXattr', { actor, path, name })).inode,
+    beginUpload: (actor, path, { mode }) => change('beginUpload', { actor, path, mode }),
+    finishUpload: async (actor, path, upload, { key, kind: _, size, mtime, fingerprint }) => {
+      const said = { ...(mtime !== undefined && { mtime }), ...(fingerprint !== undefined && { fingerprint }) };
+      const entry = { key, kind: 'file', size, ...said } as const;
+      return (await change('finishUpload', { actor, path, upload, entry })).inode;
+    },
     write: async (_, path) => {
       const next = 'write it to its store, where it shows with the next look';
       throw new LeatError('unsupported', `${toText(path)}: whole files cannot be sent through this API; ${next}`);

@@ -57,6 +57,10 @@ const ACTS: Acts = {
   removeXattr: async (namespace, { actor, path, name }) => ({
     inode: await namespace.removeXattr(actor, path, name),
   }),
+  beginUpload: (namespace, { actor, path, mode }) => namespace.beginUpload(actor, path, { mode }),
+  finishUpload: async (namespace, { actor, path, upload, entry }) => ({
+    inode: await namespace.finishUpload(actor, path, upload, entry),
+  }),
   refresh: (namespace, { path, known }) => namespace.refresh(path, known),
   sync: async (namespace, { actor, path, ...options }) => ({ changed: await namespace.sync(actor, path, options) }),
   mount: (namespace, { actor, mount }) => namespace.mount(actor, mount),

@@ -1,5 +1,5 @@
 import { isFault, LeatError } from '../model/faults.ts';
-import type { Inode, Origin } from '../model/inode.ts';
+import type { Inode } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
 import { demandAccess, demandChange, WRITE } from './access.ts';
@@ -9,6 +9,7 @@ import {
   type Context,
   hasArrived,
   homeOf,
+  keyIn,
   mountedAt,
   nanosOf,
   type Place,
@@ -17,22 +18,14 @@ import {
 } from './context.ts';
 import { newInode, putNew } from './create.ts';
 import { askStore } from './lookup.ts';
-import type { Actor, Found } from './namespace.ts';
+import type { Actor, Found, Upload } from './namespace.ts';
 import { placeOf } from './places.ts';
-import { child, resolveTarget } from './resolve.ts';
+import { child, resolveTarget, type Target } from './resolve.ts';
 
 export interface WriteInput {
   readonly body: AsyncIterable<Uint8Array>;
   readonly mode: number;
   readonly size?: number;
-}
-
-interface Upload {
-  readonly directory: Place;
-  /** As the file is, or as it is going to be. */
-  readonly place: Place;
-  readonly origin: Origin;
-  readonly isNew: boolean;
 }
 
 /**
@@ -43,16 +36,26 @@ export async function write(context: Context, actor: Actor, path: Path, input: W
   const { upload, release } = await begin(context, actor, path, input.mode);
   try {
     const { store } = mountedAt(context, upload.origin.mount);
-    const { mode, uid, gid } = upload.place.inode;
+    const { mode, uid, gid } = upload.inode;
     const attributes = { mode, uid, gid, mtime: nanosOf(context.clock()) };
     const entry = await store.write(upload.origin.key, input.body, {
       attributes,
       ...(input.size !== undefined && { size: input.size }),
     });
-    return await retried(context, path, () => finish(context, actor, { path, upload, entry }));
+    return await finishUpload(context, actor, path, { upload, entry });
   } finally {
     release();
   }
+}
+
+/**
+ * For who uploads by himself. Nothing holds the key meanwhile, so the object is to be written on the condition that it is what
+ * it was: whoever has moved something else there is not overwritten.
+ */
+export async function beginUpload(context: Context, actor: Actor, path: Path, mode: number): Promise<Upload> {
+  const { upload, release } = await begin(context, actor, path, mode);
+  release();
+  return upload;
 }
 
 async function begin(
@@ -64,8 +67,8 @@ async function begin(
   for (;;) {
     const observation = context.intents.keys.observe();
     try {
-      const upload = await look(context, actor, path, mode);
-      const { origin, place } = upload;
+      const { upload, place } = await look(context, actor, path, mode);
+      const { origin } = upload;
       const keys = [origin, homeOf(context, origin, place.path)];
       const isOwed = keys.some((key) => context.intents.keys.isPending(key));
       if (!isOwed && !hasArrived(context, place, { observation })) {
@@ -79,7 +82,12 @@ async function begin(
   }
 }
 
-async function look(context: Context, actor: Actor, path: Path, mode: number): Promise<Upload> {
+async function look(
+  context: Context,
+  actor: Actor,
+  path: Path,
+  mode: number,
+): Promise<{ readonly upload: Upload; readonly place: Place }> {
   const target = await resolveTarget(context, actor, path);
   const { directory, name } = target;
   const before = await child(context, actor, target);
@@ -88,12 +96,12 @@ async function look(context: Context, actor: Actor, path: Path, mode: number): P
   if (before) demandAccess(actor, before, WRITE);
   const fresh = () => newInode(context, actor, directory, { kind: 'file', mode, id: context.newId() });
   const place = before ?? placeOf(directory, name, fresh());
-  const { origin } = place;
+  const { origin, inode } = place;
   if (!origin) {
     const next = 'mount one with `leat mount`';
     throw new LeatError('readOnly', `${toText(path)}: no store is mounted here to keep its bytes; ${next}`);
   }
-  return { directory, place, origin, isNew: !before };
+  return { upload: { directory: directory.inode.id, inode, origin, isNew: !before }, place };
 }
 
 function demandFile({ inode, path }: Place): void {
@@ -101,20 +109,28 @@ function demandFile({ inode, path }: Place): void {
   throw new LeatError('invalid', `${toText(path)}: is a symlink; write to the file that it names`);
 }
 
-interface Finished {
-  readonly path: Path;
+interface Uploaded {
   readonly upload: Upload;
   readonly entry: StoreEntry;
 }
 
-async function finish(context: Context, actor: Actor, { path, upload, entry }: Finished): Promise<Inode | undefined> {
-  const { directory, place, isNew } = upload;
-  const [now, isInPlace] = await whatIsThere(context, actor, path, upload);
-  if (!isInPlace || (!now && !isNew)) {
+export async function finishUpload(context: Context, actor: Actor, path: Path, uploaded: Uploaded): Promise<Inode> {
+  return retried(context, path, () => finish(context, actor, path, uploaded));
+}
+
+async function finish(
+  context: Context,
+  actor: Actor,
+  path: Path,
+  { upload, entry }: Uploaded,
+): Promise<Inode | undefined> {
+  const there = await whatIsThere(context, actor, path, upload);
+  if (!there || (!there.now && !upload.isNew)) {
     // Nobody else can use the object: its directory has gone elsewhere, or the file was removed after the upload began.
     await mountedAt(context, upload.origin.mount).store.remove(upload.origin.key, 'file');
     throw new LeatError('changed', `${toText(path)}: was moved or removed while it was uploaded; upload it again`);
   }
+  const { target, now } = there;
   const content = {
     size: entry.size,
     mtime: entry.mtime ?? nanosOf(context.clock()),
@@ -122,30 +138,37 @@ async function finish(context: Context, actor: Actor, { path, upload, entry }: F
     ...(entry.fingerprint !== undefined && { fingerprint: entry.fingerprint }),
   };
   if (!now) {
-    const fresh = { ...place, inode: { ...place.inode, ...content, bornAt: context.clock() } };
-    return putUploaded(context, actor, { directory, place: fresh });
+    const inode = { ...upload.inode, ...content, bornAt: context.clock() };
+    return putUploaded(context, actor, {
+      directory: target.directory,
+      place: placeOf(target.directory, target.name, inode),
+    });
   }
+  // A finish that is repeated because its answer was lost finds its own.
+  const isOwn = entry.fingerprint !== undefined && now.fingerprint === entry.fingerprint;
+  if (actor.request?.isRetry && isOwn) return now;
   const row = revised(now, { ...content, generation: now.generation + 1 });
-  const put = { act: 'put', key: place.key, when: asRead(now), row } as const;
+  const put = { act: 'put', key: keyIn(target.directory, target.name), when: asRead(now), row } as const;
   return (await commit(context, actor, [put])).committed ? row : undefined;
 }
 
-/** The row by this name, and whether the path still leads to the key that was written. */
+/** The way to the file, and its row by now; undefined when the path does not lead to the key that was written any more. */
 async function whatIsThere(
   context: Context,
   actor: Actor,
   path: Path,
   { directory, origin }: Upload,
-): Promise<[row: Inode | undefined, isInPlace: boolean]> {
+): Promise<{ readonly target: Target; readonly now: Inode | undefined } | undefined> {
   const self = { ...actor, checked: true };
   try {
     const target = await resolveTarget(context, self, path);
     const now = await child(context, self, target);
-    if (now && now.inode.kind !== 'file') return [undefined, false];
+    if (now && now.inode.kind !== 'file') return undefined;
     const { key } = (now ?? placeOf(target.directory, target.name, {} as Inode)).origin ?? {};
-    return [now?.inode, target.directory.inode.id === directory.inode.id && key === origin.key];
+    const isInPlace = target.directory.inode.id === directory && key === origin.key;
+    return isInPlace ? { target, now: now?.inode } : undefined;
   } catch (error) {
-    if (isFault(error, 'notFound', 'notDirectory')) return [undefined, false];
+    if (isFault(error, 'notFound', 'notDirectory')) return undefined;
     throw error;
   }
 }
@@ -156,8 +179,7 @@ async function putUploaded(
   { directory, place }: { readonly directory: Place; readonly place: Place },
 ): Promise<Inode | undefined> {
   try {
-    await putNew(context, actor, { directory, place });
-    return place.inode;
+    return (await putNew(context, actor, { directory, place })) ? place.inode : undefined;
   } catch (error) {
     if (isFault(error, 'exists', 'notFound')) return undefined; // the next look tells what is there now
     throw error;

@@ -3,7 +3,7 @@ import { INTENTS, ROOT } from '../model/ids.ts';
 import type { Inode, MountId } from '../model/inode.ts';
 import type { Name } from '../model/names.ts';
 import { removeXattr, setAttributes, setXattr } from './attributes.ts';
-import { refresh, write } from './content.ts';
+import { beginUpload, finishUpload, refresh, write } from './content.ts';
 import { type Context, inodeAt, type NamespaceDeps, nanosOf } from './context.ts';
 import { create, mkdir, symlink } from './create.ts';
 import { keptFirstAt } from './directory-keys.ts';
@@ -82,6 +82,9 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
     removeXattr: (actor, path, name) => patient(context, () => removeXattr(context, actor, path, name)),
     write: (actor, path, body, options) =>
       leases.holding(context, () => write(context, actor, path, { ...options, body })),
+    beginUpload: (actor, path, { mode }) => patient(context, () => beginUpload(context, actor, path, mode)),
+    finishUpload: (actor, path, upload, entry) =>
+      patient(context, () => finishUpload(context, actor, path, { upload, entry })),
     refresh: (path, known) => patient(context, () => refresh(context, path, known)),
     sync: (actor, path, options) => patient(context, () => sync(context, actor, path, options?.recursive ?? false)),
     mount: (actor, wanted) => leases.holding(context, () => mount(context, actor, wanted)),

@@ -1,6 +1,7 @@
 import type { InodeId } from '../model/ids.ts';
 import type { Entry, Inode, MountId, Nanos, Origin } from '../model/inode.ts';
 import type { Name, Path } from '../model/names.ts';
+import type { StoreEntry } from '../ports/under-store.ts';
 
 /** Who asks. Permission checks use it; `checked` says that the kernel has made them already (default_permissions). */
 export interface Actor {
@@ -67,6 +68,16 @@ export interface Expectation {
   readonly id?: InodeId;
 }
 
+/** A whole file on its way to its store, brought there by who has the bytes. */
+export interface Upload {
+  /** Where the object is to be written: on the condition that it is absent, or still has the fingerprint of `inode`. */
+  readonly origin: Origin;
+  readonly isNew: boolean;
+  /** The file as it is, or as it is going to be. */
+  readonly inode: Inode;
+  readonly directory: InodeId;
+}
+
 /**
  * The file system, whoever runs it. Paths are absolute. Only `follow` goes through a symlink at the end of a path; symlinks
  * before the end are always followed. Failures are `LeatError`s. All mutations are linearizable, and committed when they answer.
@@ -96,6 +107,10 @@ export interface Namespace {
     body: AsyncIterable<Uint8Array>,
     options: { readonly mode: number; readonly size?: number },
   ): Promise<Inode>;
+  /** As `write`, for who uploads the bytes by himself: the first half. */
+  beginUpload(actor: Actor, path: Path, options: { readonly mode: number }): Promise<Upload>;
+  /** The second half, with what the store answered. `changed`: the file was moved or removed meanwhile. */
+  finishUpload(actor: Actor, path: Path, upload: Upload, entry: StoreEntry): Promise<Inode>;
   /** The object turned out to be another version, or gone, while it was read: brings the row in step and answers what is there now. */
   refresh(path: Path, known: Inode): Promise<Found>;
   /** Brings a directory in step with its store now; with `recursive` all below. Answers how many rows changed. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
-import type { Inode, MountId, StoreKey } from '../model/inode.ts';
+import type { Fingerprint, Inode, MountId, StoreKey } from '../model/inode.ts';
 import { fromText, parseName, parsePath, toText } from '../model/names.ts';
 import { decodeRow, encodeRow } from '../model/row-codec.ts';
 
@@ -28,6 +28,7 @@ const NameText = coded((text) => parseName(fromText(text)), toText);
 const Id = coded(parseId, toText);
 const Key = coded((text) => fromText(text) as StoreKey, toText);
 const MountName = coded((text) => fromText(text) as MountId, toText);
+const Print = coded((text) => fromText(text) as Fingerprint, toText);
 const Nanos = coded(parseNanos, String);
 const When = z.union([z.literal('now'), Nanos]);
 const InodeRow = coded(parseInode, inodeText);
@@ -49,6 +50,20 @@ const Found = z.object({
   path: PathText,
   inode: InodeRow,
   origin: z.object({ mount: MountName, key: Key }).exactOptional(),
+});
+const Upload = z.object({
+  origin: z.object({ mount: MountName, key: Key }),
+  isNew: z.boolean(),
+  inode: InodeRow,
+  directory: Id,
+});
+/** What a store says of an object that has been written. */
+const Uploaded = z.object({
+  key: Key,
+  kind: z.literal('file'),
+  size: z.int().min(0),
+  mtime: Nanos.exactOptional(),
+  fingerprint: Print.exactOptional(),
 });
 const Listing = z.object({
   entries: z.array(z.object({ name: NameText, inode: InodeRow })).readonly(),
@@ -111,6 +126,8 @@ export const OPERATIONS = {
     answer: Changed,
   },
   removeXattr: { input: At.extend({ name: Bytes }), answer: Changed },
+  beginUpload: { input: At.extend({ mode: Mode }), answer: Upload },
+  finishUpload: { input: At.extend({ upload: Upload, entry: Uploaded }), answer: Changed },
   refresh: { input: z.object({ path: PathText, known: InodeRow }), answer: Found },
   sync: { input: At.extend({ recursive: z.boolean().exactOptional() }), answer: z.object({ changed: z.int() }) },
   mount: { input: By.extend({ mount: NewMount }), answer: Mount },
