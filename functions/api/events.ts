@@ -1,12 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { inodeNumber } from '#shared/model/ids.ts';
-import { toLeatError } from '#shared/model/faults.ts';
+import { LeatError } from '#shared/model/faults.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import { ROOT_PATH, toText } from '#shared/model/names.ts';
-import type { NamespaceEvent } from '#shared/feed/events.ts';
+import type { FileEvent } from '#shared/feed/events.ts';
 import type { ApiDeps } from './deps.ts';
+import { eventBlocks, streamOf } from './event-stream.ts';
 import type { ApiEnv } from './guard.ts';
 import { PathText, query } from './validated.ts';
 
@@ -50,7 +50,7 @@ export function eventsApi({ namespace, events }: ApiDeps) {
         const ended = new AbortController();
         const signal = AbortSignal.any([c.req.raw.signal, ended.signal]);
         const following = { actor, path, signal, ...(after !== undefined && { after }) };
-        const blocks = withPulse(events.follow(following));
+        const blocks = eventBlocks(events.follow(following), { dataOf: eventInfo, pulseMs: KEEP_ALIVE_MS });
         const headers = { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' };
         return c.body(streamOf(blocks, ended), 200, headers);
       })
@@ -59,69 +59,12 @@ export function eventsApi({ namespace, events }: ApiDeps) {
 
 /** A browser that connects again repeats the URL of the first time, and says here how far it came. */
 function lastEventId(header: string | undefined): string | undefined {
-  return header === undefined || header === '' ? undefined : Cursor.parse(header);
+  if (header === undefined || header === '') return undefined;
+  if (CURSOR.test(header)) return header;
+  throw new LeatError('invalid', `Last-Event-ID: '${header.slice(0, 64)}' is no cursor: send the id of an event`);
 }
 
-/** Blocks of text: the events, and a comment where there has been none for a while. */
-async function* withPulse(events: AsyncIterable<NamespaceEvent>): AsyncGenerator<string> {
-  const iterator = events[Symbol.asyncIterator]();
-  // Where the reader is though nothing was shown: a block without data moves on its cursor.
-  let passed: string | undefined;
-  try {
-    for (let next = iterator.next(); ;) {
-      const result = await within(next, KEEP_ALIVE_MS);
-      if (result === undefined) {
-        yield `: keep-alive\n${idLine(passed)}\n`;
-        passed = undefined;
-        continue;
-      }
-      if (result.done) return;
-      next = iterator.next();
-      // Whether it fails is seen when it is awaited.
-      next.catch(() => undefined);
-      passed = result.value.what === 'passed' ? result.value.cursor : undefined;
-      if (result.value.what !== 'passed') yield block(result.value);
-    }
-  } catch (error) {
-    const { kind, message } = toLeatError(error);
-    yield `event: error\ndata: ${JSON.stringify({ kind, message })}\n\n`;
-  }
-}
-
-/** Undefined when it takes longer. */
-async function within<Value>(promise: Promise<Value>, ms: number): Promise<Value | undefined> {
-  const over = new AbortController();
-  try {
-    return await Promise.race([promise, sleep(ms, undefined, { signal: over.signal })]);
-  } finally {
-    over.abort();
-  }
-}
-
-function block(event: Exclude<NamespaceEvent, { what: 'passed' }>): string {
-  const data = 'path' in event ? eventInfo(event) : {};
-  return `event: ${event.what}\n${idLine(event.cursor)}data: ${JSON.stringify(data)}\n\n`;
-}
-
-const idLine = (cursor: string | undefined): string => (cursor === undefined ? '' : `id: ${cursor}\n`);
-
-function eventInfo({ path, inode }: Extract<NamespaceEvent, { path: unknown }>): EventInfo {
+function eventInfo({ path, inode }: FileEvent): EventInfo {
   const { kind, id, size, mode, uid, gid, mtime, generation } = inode;
   return { path: toText(path), kind, inode: inodeNumber(id), size, mode, uid, gid, mtimeNs: String(mtime), generation };
-}
-
-/** At the pace of the reader; one that goes away ends what it followed, which may be waiting at that time. */
-function streamOf(blocks: AsyncGenerator<string>, ended: AbortController): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const { value, done } = await blocks.next();
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(value));
-      },
-      cancel: () => ended.abort(),
-    },
-    { highWaterMark: 0 },
-  );
 }

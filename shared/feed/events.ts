@@ -13,13 +13,15 @@ import { DirectoryPaths, type KeptDirectory } from './directory-paths.ts';
  * the event is read. Whoever resumes behind a cursor has seen all before it; events without one belong to the same commit as
  * the next that has one.
  */
+export interface FileEvent {
+  readonly what: 'created' | 'changed' | 'removed';
+  readonly cursor?: Cursor;
+  readonly path: Path;
+  readonly inode: Inode;
+}
+
 export type NamespaceEvent =
-  | {
-      readonly what: 'created' | 'changed' | 'removed';
-      readonly cursor?: Cursor;
-      readonly path: Path;
-      readonly inode: Inode;
-    }
+  | FileEvent
   /** `passed`: there was nothing to see up to here. `gap`: events were lost, so look at the files themselves. */
   | { readonly what: 'ready' | 'gap' | 'passed'; readonly cursor: Cursor };
 
@@ -62,10 +64,7 @@ export function namespaceEvents({ feed, metastore }: NamespaceEventsDeps): Names
   };
 }
 
-interface Located {
-  readonly what: 'created' | 'changed' | 'removed';
-  readonly path: Path;
-  readonly inode: Inode;
+interface Located extends FileEvent {
   /** The directories on the way to it. */
   readonly way: readonly KeptDirectory[];
 }

@@ -18,6 +18,7 @@ export function followedLog({ log, sleep }: FollowedLogDeps): FollowedFeed {
       while (!signal.aborted) {
         const { records, isGap } = at === undefined ? { records: [], isGap: true } : await log.read(at);
         for (const { sequence, changes } of records) {
+          if (signal.aborted) return;
           at = sequence;
           yield { what: 'changes', cursor: String(at), changes };
         }

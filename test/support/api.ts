@@ -1,6 +1,7 @@
 import { createApi } from '#functions/api/api.ts';
 import type { ApiDeps } from '#functions/api/deps.ts';
 import { byToken } from '#functions/api/guard.ts';
+import type { NamespaceEvents } from '#shared/feed/events.ts';
 import { LeatError } from '#shared/model/faults.ts';
 import { ROOT } from '#shared/model/ids.ts';
 import type { Inode } from '#shared/model/inode.ts';
@@ -24,8 +25,14 @@ export const FILE: Inode = {
   generation: 2,
 };
 
+const SILENT: NamespaceEvents = { async *follow() {} };
+
 /** An API over a namespace in which every path is the same file, unless a test says otherwise. */
-export function api({ loopback = true, ...own }: { loopback?: boolean } & Partial<Namespace> = {}) {
+export function api({
+  loopback = true,
+  events = SILENT,
+  ...own
+}: { loopback?: boolean; events?: NamespaceEvents } & Partial<Namespace> = {}) {
   const asked: { actor: Actor; path: Path }[] = [];
   const namespace = {
     async stat(actor: Actor, path: Path): Promise<Found> {
@@ -48,7 +55,7 @@ export function api({ loopback = true, ...own }: { loopback?: boolean } & Partia
       free: async () => ({ files: 0, bytes: 0 }),
       cachedBytes: () => 4,
     },
-    events: { async *follow() {} },
+    events,
     authenticate: byToken({ owner: { uid: 0, gid: 0, groups: [] }, token: TOKEN, loopback }),
     log: () => {},
     info: async () => Promise.reject(new Error('a bug')),
