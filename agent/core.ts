@@ -16,6 +16,8 @@ export interface AgentOptions {
   /** Absolute; absent: the API alone. */
   readonly at?: string;
   readonly allowOther: boolean;
+  /** The URL of the API of a cloud; absent: a namespace of its own. */
+  readonly join?: string;
   readonly listen: Listen;
   readonly config: Config;
   readonly mounts: readonly NewMount[];

@@ -24,6 +24,7 @@ Starts an agent in the foreground and mounts the namespace at --at.
 ${URI_HELP}
 URI alone shows the store at /, name=URI at /name; more can be added later with \`leat mount\`. Everything lasts in --data:
 started again without stores, the agent has those it had. Without any it shows the files of Leat itself, read-only.
+With --join the namespace is that of a cloud, shared with all agents that have joined it; --data keeps what is cached of it.
 --readonly, --sync and --option hold for all stores of this command line, s3.… for those in S3.
 
 Ctrl-C or SIGTERM unmounts and ends it; if the mount is in use it says so and goes on, and a second one forces it.
@@ -36,6 +37,7 @@ Options of stores, for --option: see \`leat mount --help\`. Properties of the ag
 ${propertyLines()}
 
   leat up s3://bucket/prefix --option s3.region=eu-central-1
+  leat up --join https://abc….lambda-url.eu-central-1.on.aws --at /mnt/leat --data /var/cache/leat
   leat up data=/mnt/nas models=s3://models --at /mnt/leat --set cache.size=200GiB
 `;
 
@@ -47,6 +49,11 @@ export const up = command({
   help: HELP,
   options: {
     at: { type: 'string', value: 'DIR', help: `where to mount (default ${AT_DEFAULT})` },
+    join: {
+      type: 'string',
+      value: 'URL',
+      help: 'show the namespace of a cloud, by its URL as `npm run deploy` prints it',
+    },
     'no-mount': { type: 'boolean', help: 'serve the API only' },
     'allow-other': { type: 'boolean', help: 'let other users of this machine use the mount (root always does)' },
     port: { type: 'string', value: 'PORT', help: 'of the API (default: any free one)' },
@@ -73,8 +80,9 @@ export const up = command({
       allowOther: values['allow-other'] ?? false,
       listen: { host: values.listen ?? '127.0.0.1', port },
       config,
+      ...(values.join !== undefined && { join: parseUrl(values.join) }),
       mounts,
-      mountsIfNone: ownFolders(),
+      mountsIfNone: values.join === undefined ? ownFolders() : [],
       log: (line) => terminal.err(`leat: ${line}\n`),
     });
     print(welcome(agent, data), { ...agent.address, at: agent.at, mounts: agent.mounts });
@@ -122,6 +130,12 @@ function parsePort(text: string): number {
   const port = Number(text);
   if (!/^\d+$/.test(text) || port > 65_535) throw new UsageError(`--port ${text}: a port is a number from 0 to 65535`);
   return port;
+}
+
+function parseUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url?.protocol === 'https:' || url?.protocol === 'http:') return url.href.replace(/\/$/, '');
+  throw new UsageError(`--join ${text}: give the URL of an API, as https://….lambda-url.eu-central-1.on.aws`);
 }
 
 /**

@@ -29,6 +29,19 @@ export const PROPERTIES = {
     scope: 'agent',
     help: 'How long the kernel and clients may keep what they have looked up without asking again.',
   },
+  'metadata.mode': {
+    type: 'choice',
+    choices: ['api', 'direct'],
+    default: 'api',
+    scope: 'agent',
+    help: 'Of an agent that has joined a cloud. api: changes go to its API. direct: the agent makes them on the table itself, whose role must let it.',
+  },
+  'metadata.rows.max': {
+    type: 'number',
+    default: '5000000',
+    scope: 'agent',
+    help: 'Hard limit of the rows of a cloud that are kept below --data, some 150 bytes each.',
+  },
   'fuse.profile': {
     type: 'choice',
     choices: ['general', 'training'],
