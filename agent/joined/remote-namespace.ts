@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { LeatError } from '#shared/model/faults.ts';
 import { toText } from '#shared/model/names.ts';
 import type { Actor, Namespace } from '#shared/namespace/namespace.ts';
-import { type AnswerOf, type InputOf, type Operation, OPERATIONS } from '#shared/namespace/operations.ts';
+import { type AnswerOf, type InputOf, type Operation, OPERATIONS, Touched } from '#shared/namespace/operations.ts';
+import type { RowKey } from '#shared/ports/metastore.ts';
 import { type Calling, type Call, patientCall } from './patient-call.ts';
 
 /** As long as a function may take: a whole tree is compared with its store. */
@@ -11,6 +12,8 @@ const SYNC_MS_MAX = 900_000;
 export interface RemoteNamespaceDeps extends Calling {
   /** Unique; of letters, digits, `-` and `_`. */
   readonly newToken: () => string;
+  /** Called with the rows that were changed, before what changed them is answered. */
+  readonly onTouched?: (keys: readonly RowKey[]) => void;
 }
 
 type Asked = { readonly [Op in Operation]: InputOf<Op> extends { readonly actor: Actor } ? Op : never }[Operation];
@@ -19,14 +22,14 @@ type Asked = { readonly [Op in Operation]: InputOf<Op> extends { readonly actor:
  * The namespace behind an API. A mutation carries a token that stays the same when it is sent again, and says that it has been
  * sent before: so what was carried out, with its answer lost on the way, is known again and not done twice.
  */
-export function remoteNamespace({ newToken, ...calling }: RemoteNamespaceDeps): Namespace {
+export function remoteNamespace({ newToken, onTouched = () => {}, ...calling }: RemoteNamespaceDeps): Namespace {
   const call = patientCall(calling);
   const ask = async <Op extends Operation>(op: Op, input: InputOf<Op>): Promise<AnswerOf<Op>> =>
-    asked(call, op, () => input);
+    asked({ call, onTouched }, op, () => input);
   const change = async <Op extends Asked>(op: Op, input: InputOf<Op>): Promise<AnswerOf<Op>> => {
     const { actor } = input as { readonly actor: Actor };
     const { token, isRetry: wasSent } = actor.request ?? { token: newToken(), isRetry: false };
-    return asked(call, op, (isRetry) => {
+    return asked({ call, onTouched }, op, (isRetry) => {
       const request = { token, isRetry: isRetry || wasSent };
       return { ...input, actor: { ...actor, request } };
     });
@@ -71,12 +74,13 @@ export function remoteNamespace({ newToken, ...calling }: RemoteNamespaceDeps): 
 }
 
 async function asked<Op extends Operation>(
-  call: Call,
+  { call, onTouched }: { readonly call: Call; readonly onTouched: (keys: readonly RowKey[]) => void },
   op: Op,
   input: (isRetry: boolean) => object,
 ): Promise<AnswerOf<Op>> {
   const schemas: { readonly input: z.ZodType; readonly answer: z.ZodType } = OPERATIONS[op];
   const body = (isRetry: boolean) => z.encode(schemas.input, input(isRetry));
   const answer = await call(`/v1/namespace/${op}`, body, op === 'sync' ? { answerMsMax: SYNC_MS_MAX } : {});
+  onTouched(z.decode(Touched, answer as z.input<typeof Touched>).touched ?? []);
   return z.decode(schemas.answer, answer) as AnswerOf<Op>;
 }

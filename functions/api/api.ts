@@ -2,6 +2,7 @@ import { Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { LeatError, toLeatError } from '#shared/model/faults.ts';
 import { agentApi } from './agent.ts';
+import { agentsApi } from './agents.ts';
 import { contentApi } from './content.ts';
 import type { ApiDeps } from './deps.ts';
 import { eventsApi } from './events.ts';
@@ -21,6 +22,7 @@ export function createApi(deps: ApiDeps) {
     .route('/v1/events', eventsApi(deps))
     .route('/v1/mounts', mountsApi(deps))
     .route('/v1/agent', agentApi(deps))
+    .route('/v1/agents', agentsApi(deps))
     .route('/v1/namespace', namespaceApi(deps))
     .notFound((c) => {
       const message = `${c.req.method} ${c.req.path} is not part of this API; see functions/api for what is`;

@@ -4,7 +4,9 @@ import type { Path } from '#shared/model/names.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
 import type { ByteRange } from '#shared/ports/under-store.ts';
 import type { AgentInfo } from './agent.ts';
+import type { Registry } from './agents.ts';
 import type { Authenticate } from './guard.ts';
+import type { Recorded } from './namespace.ts';
 
 /** How far a load has come. Counted in files that are wholly cached, and their bytes. */
 export interface LoadProgress {
@@ -37,6 +39,10 @@ export interface ApiDeps {
   readonly content: Content;
   readonly events: NamespaceEvents;
   readonly authenticate: Authenticate;
+  /** Where others keep copies of rows, they are told which have changed. */
+  readonly recorded?: Recorded;
+  /** Where others can join. */
+  readonly agents?: Registry;
   /** For failures that no fault kind stands for. */
   log(line: string): void;
   info(): Promise<AgentInfo>;

@@ -2,28 +2,45 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import { LeatError } from '#shared/model/faults.ts';
 import type { Namespace } from '#shared/namespace/namespace.ts';
-import { type AnswerOf, type InputOf, isOperation, type Operation, OPERATIONS } from '#shared/namespace/operations.ts';
+import {
+  type AnswerOf,
+  type InputOf,
+  isOperation,
+  type Operation,
+  OPERATIONS,
+  Touched,
+  TOUCHED_MAX,
+} from '#shared/namespace/operations.ts';
+import type { RowKey } from '#shared/ports/metastore.ts';
 import type { ApiDeps } from './deps.ts';
 import { type ApiEnv, ownerOnly } from './guard.ts';
 import { checked, jsonOf } from './validated.ts';
 
+/** Runs an act, and answers too which rows it has changed. */
+export type Recorded = <Result>(
+  act: () => Promise<Result>,
+) => Promise<{ readonly result: Result; readonly touched?: readonly RowKey[] }>;
+
+const unrecorded: Recorded = async (act) => ({ result: await act() });
+
 /** The door of agents that have joined: every operation of `Namespace`, as whom they say. Only who is trusted as an agent may. */
-export function namespaceApi({ namespace }: ApiDeps) {
+export function namespaceApi({ namespace, recorded = unrecorded }: ApiDeps) {
+  const performed = async <Op extends Operation>(op: Op, body: unknown): Promise<object> => {
+    const { input, answer }: { input: z.ZodType; answer: z.ZodType } = OPERATIONS[op];
+    const wanted = checked(input, body) as InputOf<Op>;
+    const { result, touched = [] } = await recorded(() => ACTS[op](namespace, wanted));
+    const isTold = touched.length > 0 && touched.length <= TOUCHED_MAX;
+    return { ...(z.encode(answer, result) as object), ...(isTold && z.encode(Touched, { touched })) };
+  };
   return (
     new Hono<ApiEnv>()
       /** `op` is a method of `Namespace`; the body and the answer are what `shared/namespace/operations.ts` says of it. */
       .post('/:op', ownerOnly, async (c) => {
         const op = c.req.param('op');
         if (!isOperation(op)) throw new LeatError('unsupported', unknown(op));
-        return c.json(await performed(namespace, op, await jsonOf(c)));
+        return c.json(await performed(op, await jsonOf(c)));
       })
   );
-}
-
-async function performed<Op extends Operation>(namespace: Namespace, op: Op, body: unknown): Promise<object> {
-  const { input, answer }: { input: z.ZodType; answer: z.ZodType } = OPERATIONS[op];
-  const result = await ACTS[op](namespace, checked(input, body) as InputOf<Op>);
-  return z.encode(answer, result) as object;
 }
 
 const unknown = (op: string) =>

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
 import type { Fingerprint, Inode, MountId, StoreKey } from '../model/inode.ts';
-import { fromText, parseName, parsePath, toText } from '../model/names.ts';
+import { fromText, type Name, parseName, parsePath, toText } from '../model/names.ts';
 import { decodeRow, encodeRow } from '../model/row-codec.ts';
 
 const UID_MAX = 0xffff_ffff;
@@ -25,6 +25,8 @@ const coded = <Value>(decode: (text: string) => Value, encode: (value: Value) =>
 const Bytes = coded(fromText, toText);
 const PathText = coded(parsePath, toText);
 const NameText = coded((text) => parseName(fromText(text)), toText);
+/** Of a row, which may be one that no path leads to. */
+const AnyName = coded((text) => fromText(text) as Name, toText);
 const Id = coded(parseId, toText);
 const Key = coded((text) => fromText(text) as StoreKey, toText);
 const MountName = coded((text) => fromText(text) as MountId, toText);
@@ -83,6 +85,15 @@ const Owed = z.object({
   pending: z.int(),
   failed: z.array(z.object({ what: z.string(), reason: z.string() })).readonly(),
 });
+
+/** Beside every answer: the rows that were changed for it, unless there were too many. */
+export const Touched = z.object({
+  touched: z
+    .array(z.object({ directory: Id, name: AnyName }))
+    .readonly()
+    .exactOptional(),
+});
+export const TOUCHED_MAX = 1000;
 
 const expect = z.object({ id: Id.exactOptional() }).exactOptional();
 const By = z.object({ actor: ActorFields });
