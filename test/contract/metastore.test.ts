@@ -1,7 +1,7 @@
 import { openers } from '../support/metastores.ts';
-import { metastoreContract } from './metastore.contract.ts';
+import { embeddedMetastoreContract } from './metastore.contract.ts';
 
 const { heap, lmdb } = openers();
-metastoreContract('heap', heap);
-metastoreContract('lmdb', () => lmdb());
-metastoreContract('lmdb, strict', () => lmdb('strict'));
+embeddedMetastoreContract('heap', heap);
+embeddedMetastoreContract('lmdb', () => lmdb());
+embeddedMetastoreContract('lmdb, strict', () => lmdb('strict'));
