@@ -15,6 +15,7 @@ import { xattrsApi } from './xattrs.ts';
 /** The whole API. Every failure is `{kind, message}`; kinds and their HTTP status are in the fault table of `shared/model`. */
 export function createApi(deps: ApiDeps) {
   return new Hono<ApiEnv>()
+    .use(deps.around ?? ((_, next) => next()))
     .use(guard(deps))
     .route('/v1/files', filesApi(deps))
     .route('/v1/xattrs', xattrsApi(deps))

@@ -1,3 +1,4 @@
+import type { MiddlewareHandler } from 'hono';
 import type { NamespaceEvents } from '#shared/feed/events.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import type { Path } from '#shared/model/names.ts';
@@ -39,6 +40,8 @@ export interface ApiDeps {
   readonly content: Content;
   readonly events: NamespaceEvents;
   readonly authenticate: Authenticate;
+  /** What a binding measures of every request, and does after it. */
+  readonly around?: MiddlewareHandler;
   /** Where others keep copies of rows, they are told which have changed. */
   readonly recorded?: Recorded;
   /** Where others can join. */
