@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { LeatError } from '#shared/model/faults.ts';
 import { toText } from '#shared/model/names.ts';
 import type { Actor, Namespace } from '#shared/namespace/namespace.ts';

@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { z } from 'zod';
+import * as z from 'zod';
 import { inodeNumber } from '#shared/model/ids.ts';
 import { toLeatError } from '#shared/model/faults.ts';
 import { type Path, toText } from '#shared/model/names.ts';

@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { z } from 'zod';
+import * as z from 'zod';
 import { LeatError } from '#shared/model/faults.ts';
 import type { Namespace } from '#shared/namespace/namespace.ts';
 import {

@@ -1,5 +1,5 @@
 import type { Context, MiddlewareHandler } from 'hono';
-import { z } from 'zod';
+import * as z from 'zod';
 import { LeatError } from '#shared/model/faults.ts';
 import { fromText, parseName, parsePath, toText } from '#shared/model/names.ts';
 

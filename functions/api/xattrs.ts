@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import { z } from 'zod';
+import * as z from 'zod';
 import { fromText } from '#shared/model/names.ts';
 import type { ApiDeps } from './deps.ts';
 import { changedInfo } from './file-info.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
 import type { Fingerprint, Inode, MountId, StoreKey } from '../model/inode.ts';
