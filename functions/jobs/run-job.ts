@@ -1,0 +1,37 @@
+import { z } from 'zod';
+import { INTENTS, TRASH } from '#shared/model/ids.ts';
+import { parsePath } from '#shared/model/names.ts';
+import type { RunningNamespace } from '#shared/namespace/create-namespace.ts';
+import type { Metastore } from '#shared/ports/metastore.ts';
+
+/** `catchUp`: removed trees and debts to stores. `sync`: a directory, and all below, is compared with its store. */
+const Job = z.discriminatedUnion('job', [
+  z.object({ job: z.literal('catchUp') }),
+  z.object({ job: z.literal('sync'), path: z.string().transform(parsePath) }),
+]);
+export type Job = z.input<typeof Job>;
+
+const SELF = { uid: 0, gid: 0, groups: [], checked: true };
+
+export interface Worker {
+  readonly namespace: RunningNamespace;
+  readonly metastore: Metastore;
+  /** When nothing more is to be begun. */
+  isOver(): boolean;
+  send(job: Job): Promise<void>;
+}
+
+/** Idempotent: a job that is delivered twice finds nothing to do. What does not fit into the time of one function is sent on. */
+export async function runJob(worker: Worker, message: unknown): Promise<void> {
+  const { namespace, isOver } = worker;
+  const job = Job.parse(message);
+  if (job.job === 'sync') await namespace.sync(SELF, job.path, { recursive: true });
+  else await namespace.catchUp(isOver);
+  await namespace.rest();
+  if (isOver() && (await isAnythingDue(worker))) await worker.send({ job: 'catchUp' });
+}
+
+export async function isAnythingDue({ metastore }: Pick<Worker, 'metastore'>): Promise<boolean> {
+  const first = await Promise.all([TRASH, INTENTS].map((directory) => metastore.list(directory, { limit: 1 })));
+  return first.some((rows) => rows.length > 0);
+}
