@@ -88,9 +88,9 @@ export function readProps({ context, env }: Sources): LeatProps {
   const wrong = unknownNames(context);
   const read = <N extends Name>(name: N): (typeof PROPERTIES)[N]['otherwise'] => {
     const { otherwise, parse } = PROPERTIES[name] as Property<unknown>;
-    const text = context[name] ?? env[environmentName(name)];
+    const text = textOf(context[name] ?? env[environmentName(name)]);
     try {
-      return (text === undefined || text === '' ? otherwise : parse(String(text))) as never;
+      return (text === '' ? otherwise : parse(text)) as never;
     } catch (error) {
       wrong.push(`${name} is ${JSON.stringify(text)}, ${(error as Error).message}`);
       return otherwise as never;
@@ -117,6 +117,12 @@ export function readProps({ context, env }: Sources): LeatProps {
       `the stack cannot be made of these properties (docs/cloud.md has them all):\n  ${wrong.join('\n  ')}`,
     );
   return props;
+}
+
+/** On the command line everything is text; cdk.json may have numbers and lists. */
+function textOf(value: unknown): string {
+  if (Array.isArray(value)) return value.join(',');
+  return typeof value === 'string' ? value : JSON.stringify(value ?? '').replace(/^""$/, '');
 }
 
 function fleetOf(read: <N extends Name>(name: N) => (typeof PROPERTIES)[N]['otherwise']): FleetProps | undefined {
