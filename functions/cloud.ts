@@ -29,6 +29,7 @@ export interface Cloud {
   namespace(): Promise<RunningNamespace>;
   readonly agents: Agents;
   readonly log: ChangeLog;
+  jobsQueueUrl(): string;
   /** Agents as the API registers them. */
   readonly registry: Registry;
 }
@@ -72,6 +73,7 @@ export function openCloud(env: NodeJS.ProcessEnv = process.env): Cloud {
     },
     agents,
     log,
+    jobsQueueUrl: () => demanded(env, 'LEAT_JOBS_QUEUE_URL'),
     registry: registryOf({ agents, log, table, region: env['AWS_REGION'] ?? DEFAULT_REGION }),
   };
 }
