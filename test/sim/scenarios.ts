@@ -1,0 +1,75 @@
+import type { Operation } from './operations.ts';
+import type { Scheduler } from './scheduler.ts';
+
+/** What a run is about: few places, so that clients meet. */
+export interface Scenario {
+  readonly name: string;
+  /** Made before: directories end in a slash. */
+  readonly setup: readonly string[];
+  readonly directories: readonly string[];
+  readonly files: readonly string[];
+  /** How often each act is drawn. */
+  readonly acts: Readonly<Partial<Record<Act, number>>>;
+}
+
+type Act = Exclude<Operation['act'], 'rename'> | 'renameFile' | 'renameDirectory';
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'entries come while their directory goes',
+    setup: ['/d/'],
+    directories: ['/d'],
+    files: ['/d/f', '/d/g'],
+    acts: { create: 6, unlink: 3, rmdir: 6, mkdir: 2, stat: 2, list: 2 },
+  },
+  {
+    name: 'directories are renamed under those who work in them',
+    setup: ['/a/', '/b/'],
+    directories: ['/a', '/b', '/c'],
+    files: ['/a/f', '/b/f', '/c/f', '/a/g'],
+    acts: { create: 5, unlink: 2, rmdir: 3, mkdir: 1, renameDirectory: 5, renameFile: 1, stat: 1, list: 1 },
+  },
+  {
+    name: 'directories are moved into one another',
+    setup: ['/a/', '/b/', '/a/x/', '/b/y/'],
+    directories: ['/a', '/b', '/a/x', '/b/y', '/a/b', '/b/a', '/a/x/b', '/b/y/a'],
+    files: ['/a/x/f', '/b/y/f'],
+    acts: { create: 1, rmdir: 1, renameDirectory: 8, stat: 1 },
+  },
+  {
+    name: 'trees go while others work in them',
+    setup: ['/t/', '/t/u/', '/t/u/f', '/o/'],
+    directories: ['/t', '/t/u', '/o', '/o/u', '/t/u/v'],
+    files: ['/t/f', '/t/u/f', '/o/f', '/o/u/f'],
+    acts: { create: 4, mkdir: 2, unlink: 1, rmdir: 1, removeTree: 3, renameDirectory: 3, renameFile: 2, list: 1 },
+  },
+  {
+    name: 'files take one another’s names',
+    setup: ['/d/', '/e/', '/d/f'],
+    directories: ['/d', '/e'],
+    files: ['/d/f', '/d/g', '/e/f'],
+    acts: { create: 4, unlink: 3, renameFile: 5, renameDirectory: 1, rmdir: 2, stat: 2, list: 2 },
+  },
+];
+
+export function drawOperation(scheduler: Scheduler, { directories, files, acts }: Scenario): Operation {
+  const weights = Object.entries(acts) as [Act, number][];
+  const act = scheduler.pick(weights.flatMap(([each, weight]) => Array<Act>(weight).fill(each)));
+  const any = [...directories, ...files];
+  switch (act) {
+    case 'renameFile':
+      return { act: 'rename', path: scheduler.pick(files), to: scheduler.pick(files) };
+    case 'renameDirectory':
+      return { act: 'rename', path: scheduler.pick(directories), to: scheduler.pick(directories) };
+    case 'create':
+    case 'unlink':
+      return { act, path: scheduler.pick(files) };
+    case 'mkdir':
+    case 'rmdir':
+    case 'list':
+    case 'removeTree':
+      return { act, path: scheduler.pick(directories) };
+    case 'stat':
+      return { act, path: scheduler.pick(any) };
+  }
+}
