@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { ROOT, type InodeId, sequentialId } from '#shared/model/ids.ts';
-import type { Inode } from '#shared/model/inode.ts';
+import { MOUNTS, ROOT, type InodeId, sequentialId } from '#shared/model/ids.ts';
+import type { Inode, MountId, RecordRow } from '#shared/model/inode.ts';
 import type { Name } from '#shared/model/names.ts';
 import type { ChangeFeed, CommitEvent } from '#shared/ports/change-feed.ts';
 import { type Change, CHANGES_MAX, type Metastore, type NewId } from '#shared/ports/metastore.ts';
@@ -73,6 +73,128 @@ export function metastoreContract(name: string, open: () => Promise<OpenMetastor
       });
     });
 
+    it('answers each key that is asked for, however many there are and however often', async () => {
+      const { metastore } = await open();
+      const names = Array.from({ length: 230 }, (_, i) => `f${i}`);
+      for (let at = 0; at < names.length; at += CHANGES_MAX) {
+        const part = names.slice(at, at + CHANGES_MAX);
+        await metastore.commit(part.map((name, i) => put(name, file(at + i))));
+      }
+      const asked = [...names.toReversed(), 'nowhere', 'f7', 'f7'];
+      const expected = [...names.map((_, i) => file(i)).toReversed(), undefined, file(7), file(7)];
+      expect(await metastore.get(asked.map((name) => key(name)))).toEqual(expected);
+      expect(await metastore.get([key('f7'), key('f7')])).toEqual([file(7), file(7)]);
+      expect(await metastore.get([])).toEqual([]);
+    });
+
+    it('keeps any bytes as a name, none at all and the longest too, under short ids and long ones', async () => {
+      const { metastore } = await open();
+      const long = '\xff\0'.repeat(8) as InodeId;
+      const rows: Change[] = ['', '\0\0', '\x01', '\xff'.repeat(255), '\xc3\xa9', '\xff\0'].flatMap((name, i) => [
+        { act: 'put', key: key(name), when: 'absent', row: file(i) },
+        { act: 'put', key: key(name, long), when: 'absent', row: { ...file(i), id: long } },
+      ]);
+      expect(await metastore.commit(rows)).toEqual({ committed: true });
+      for (const directory of [ROOT, long]) {
+        const ours = rows.filter(({ key: each }) => each.directory === directory);
+        const sorted = ours.toSorted((a, b) => (a.key.name < b.key.name ? -1 : 1));
+        const listed = await metastore.list(directory, { limit: 100 });
+        expect(listed.map(({ name }) => name)).toEqual(sorted.map((each) => each.key.name));
+        expect(await metastore.list(directory, { after: '' as Name, limit: 100 })).toEqual(listed.slice(1));
+        expect(await metastore.get(listed.map(({ name }) => key(name, directory)))).toEqual(
+          listed.map(({ row }) => row),
+        );
+      }
+      expect(await metastore.commit([{ act: 'remove', key: key(''), when: 'any' }])).toEqual({ committed: true });
+      expect(await metastore.get([key(''), key('', long)])).toEqual([undefined, { ...file(0), id: long }]);
+    });
+
+    it('judges a check like a change, and leaves the row', async () => {
+      const { metastore } = await open();
+      await metastore.commit([put('a', file(100, 4))]);
+      const { id } = file(100);
+      const check = (name: string, when: Change['when']): Change => ({ act: 'check', key: key(name), when });
+      const held = [
+        check('a', 'any'),
+        check('a', { version: 4 }),
+        check('a', { version: 4, id }),
+        check('b', 'absent'),
+      ];
+      const broken = [check('a', 'absent'), check('a', { version: 3 }), check('b', { version: 4 })];
+      for (const each of held) {
+        expect(await metastore.commit([each])).toEqual({ committed: true });
+        expect(await metastore.commit([put('c'), each])).toEqual({ committed: true });
+      }
+      for (const each of broken) {
+        expect(await metastore.commit([each])).toEqual({ committed: false, failed: [0] });
+        expect(await metastore.commit([put('d'), each])).toEqual({ committed: false, failed: [1] });
+      }
+      expect(await metastore.get([key('a'), key('b'), key('d')])).toEqual([file(100, 4), undefined, undefined]);
+      expect(await metastore.commit([])).toEqual({ committed: true });
+    });
+
+    it('has nothing against removing what is not there, unless a condition has', async () => {
+      const { metastore } = await open();
+      const remove = (when: Change['when']): Change => ({ act: 'remove', key: key('a'), when });
+      expect(await metastore.commit([remove('any')])).toEqual({ committed: true });
+      expect(await metastore.commit([remove('absent')])).toEqual({ committed: true });
+      expect(await metastore.commit([remove({ version: 1 })])).toEqual({ committed: false, failed: [0] });
+      await metastore.commit([put('a')]);
+      expect(await metastore.commit([remove('absent')])).toEqual({ committed: false, failed: [0] });
+      expect(await metastore.commit([put('b'), remove('any')])).toEqual({ committed: true });
+      expect(await metastore.get([key('a'), key('b')])).toEqual([undefined, file(100)]);
+    });
+
+    it('does not take a second asker for the first, although both put the same', async () => {
+      const { metastore } = await open();
+      const same = put('a', file(1), 'absent');
+      expect(await metastore.commit([same])).toEqual({ committed: true });
+      expect(await metastore.commit([same])).toEqual({ committed: false, failed: [0] });
+      expect(await metastore.commit([same, put('b')])).toEqual({ committed: false, failed: [0] });
+    });
+
+    it('applies as many changes at once as it promises to', async () => {
+      const { metastore } = await open();
+      const many = Array.from({ length: CHANGES_MAX }, (_, i) => put(`f${i}`, file(i), 'absent'));
+      expect(await metastore.commit(many)).toEqual({ committed: true });
+      const failed = Array.from({ length: CHANGES_MAX }, (_, i) => i);
+      expect(await metastore.commit(many)).toEqual({ committed: false, failed });
+      expect(await metastore.list(ROOT, { limit: 1000 })).toHaveLength(CHANGES_MAX);
+    });
+
+    it('keeps what users and stores set, and lists rows past a megabyte in one answer', async () => {
+      const { metastore } = await open();
+      const rows = Array.from({ length: 30 }, (_, i): Inode => {
+        const xattrs = { 'user.a': '\0\xff'.repeat(30_000) };
+        return { ...file(i), xattrs, mount: 'm' as MountId, closing: { token: 't', until: 5 } };
+      });
+      const nameOf = (i: number) => `f${String(i).padStart(2, '0')}`;
+      await metastore.commit(rows.map((row, i) => put(nameOf(i), row)));
+      const listed = rows.map((row, i) => ({ name: nameOf(i), row }));
+      expect(await metastore.list(ROOT, { limit: 1000 })).toEqual(listed);
+      expect(await metastore.list(ROOT, { after: 'f01' as Name, limit: 25 })).toEqual(listed.slice(2, 27));
+      expect(await metastore.get(rows.map((_, i) => key(nameOf(i))))).toEqual(rows);
+    });
+
+    it('keeps records, and answers those whose life is over as they are', async () => {
+      const { metastore, advance } = await open();
+      const record = (fields: Partial<RecordRow>): RecordRow => ({ kind: 'record', version: 1, body: '{}', ...fields });
+      const rows = [
+        record({}),
+        record({ body: '{"a":"é"}', expiresAt: Date.now() + 60_000.5 }),
+        record({ expiresAt: 1 }),
+      ];
+      await metastore.commit(rows.map((row, i) => ({ act: 'put', key: key(`r${i}`, MOUNTS), when: 'absent', row })));
+      advance(3_600_000);
+      expect(await metastore.get(rows.map((_, i) => key(`r${i}`, MOUNTS)))).toEqual(rows);
+      const again: Change = { act: 'put', key: key('r2', MOUNTS), when: 'absent', row: record({}) };
+      expect(await metastore.commit([again])).toEqual({ committed: false, failed: [0] });
+      const next: Change = { ...again, when: { version: 1 }, row: record({ version: 2 }) };
+      expect(await metastore.commit([next])).toEqual({ committed: true });
+      const ofInode: Change = { ...again, when: { version: 2, id: file(1).id } };
+      expect(await metastore.commit([ofInode])).toEqual({ committed: false, failed: [0] });
+    });
+
     it('replaces and removes under a version', async () => {
       const { metastore } = await open();
       await metastore.commit([put('a')]);
@@ -115,6 +237,24 @@ export function metastoreContract(name: string, open: () => Promise<OpenMetastor
       expect(await metastore.get([key('a')])).toEqual([file(1)]);
       advance(3_600_000);
       expect(await metastore.commit([put('a', file(2), 'absent')], { token: 't' })).toMatchObject({ committed: false });
+    });
+
+    it('remembers no token of a commit whose conditions failed', async () => {
+      const { metastore } = await open();
+      await metastore.commit([put('a', file(1))]);
+      const attempt = [put('b'), put('a', file(2), 'absent')];
+      expect(await metastore.commit(attempt, { token: 't' })).toEqual({ committed: false, failed: [1] });
+      await metastore.commit([{ act: 'remove', key: key('a'), when: 'any' }]);
+      expect(await metastore.commit(attempt, { token: 't' })).toEqual({ committed: true });
+      expect(await metastore.commit([put('a', file(9))], { token: 't' })).toEqual({ committed: true });
+      expect(await metastore.get([key('a'), key('b')])).toEqual([file(2), file(100)]);
+    });
+
+    it('applies one of the commits that carry the same token at the same time', async () => {
+      const { metastore } = await open();
+      const commits = Array.from({ length: 8 }, (_, i) => metastore.commit([put(`f${i}`)], { token: 't' }));
+      expect(await Promise.all(commits)).toEqual(Array.from({ length: 8 }, () => ({ committed: true })));
+      expect(await metastore.list(ROOT, { limit: 10 })).toHaveLength(1);
     });
 
     it('refuses more changes than a transaction of every engine can hold', async () => {

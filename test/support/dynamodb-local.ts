@@ -41,13 +41,13 @@ export async function startDynamoDbLocal(): Promise<DynamoEngine | undefined> {
 
 /** The folder of its jars. */
 export function ensureDynamoDbLocal(): string | undefined {
-  if (!hasJava() || spawnSync('mvn', ['--version']).status !== 0) return undefined;
+  if (!hasJava()) return undefined;
   return installed(`dynamodb-local-${VERSION}`, (folder) => {
     const pom = `${folder}pom.xml`;
     writeFileSync(pom, POM);
     const args = ['-q', '-B', '-f', pom, 'dependency:copy-dependencies', `-DoutputDirectory=${folder}`];
-    const { status, stdout } = spawnSync('mvn', args, { stdio: ['ignore', 'pipe', 'ignore'], encoding: 'utf8' });
-    if (status !== 0) throw new Error(stdout.slice(-500));
+    const mvn = spawnSync('mvn', args, { stdio: ['ignore', 'pipe', 'ignore'], encoding: 'utf8' });
+    if (mvn.status !== 0) throw new Error(mvn.error?.message ?? mvn.stdout.slice(-500));
   });
 }
 
