@@ -8,8 +8,14 @@ import type { RowChange } from '../ports/change-feed.ts';
  * A change as the log keeps it. Of the row before there is only the head: what tells one inode from another, and its attributes.
  * `isCut`: so it is with the row after, which was too large.
  */
-export interface LoggedChange extends RowChange {
+export interface LoggedChange extends SourcedChange {
   readonly isCut: boolean;
+}
+
+/** Of a removal nobody says who made it. */
+export interface SourcedChange extends RowChange {
+  readonly source?: string;
+  readonly isCut?: boolean;
 }
 
 /** With what else a change takes, a hundred of them stay below the limits of a row and of a message. */
@@ -22,31 +28,34 @@ interface Written {
   readonly n: string;
   readonly b?: string;
   readonly a?: string;
+  readonly s?: string;
   readonly cut?: 1;
 }
 
-export function changesToText(changes: readonly RowChange[]): string {
+export function changesToText(changes: readonly SourcedChange[]): string {
   return JSON.stringify(changes.map(written));
 }
 
 export function changesFromText(text: string): LoggedChange[] {
-  return (JSON.parse(text) as Written[]).map(({ d, n, b, a, cut }) => ({
+  return (JSON.parse(text) as Written[]).map(({ d, n, b, a, s, cut }) => ({
     key: { directory: atob(d) as InodeId, name: atob(n) as Name },
     before: b === undefined ? undefined : decodeRow(bytesOf(b)),
     after: a === undefined ? undefined : decodeRow(bytesOf(a)),
     isCut: cut !== undefined,
+    ...(s !== undefined && { source: s }),
   }));
 }
 
-function written({ key, before, after }: RowChange): Written {
+function written({ key, before, after, source, ...change }: SourcedChange): Written {
   const whole = after && encodeRow(after);
-  const isCut = whole !== undefined && whole.length > ROW_BYTES_MAX;
+  const isTooLarge = whole !== undefined && whole.length > ROW_BYTES_MAX;
   return {
     d: btoa(key.directory),
     n: btoa(key.name),
     ...(before && { b: textOf(encodeRow(headOf(before))) }),
-    ...(after && whole && { a: textOf(isCut ? encodeRow(headOf(after)) : whole) }),
-    ...(isCut && { cut: 1 }),
+    ...(after && whole && { a: textOf(isTooLarge ? encodeRow(headOf(after)) : whole) }),
+    ...(source !== undefined && { s: source }),
+    ...((isTooLarge || change.isCut) && { cut: 1 }),
   };
 }
 

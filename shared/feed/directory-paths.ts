@@ -55,7 +55,7 @@ export class DirectoryPaths {
   async #read(id: InodeId): Promise<KeptDirectory | undefined> {
     const read = {};
     this.#reads.set(id, read);
-    const directory = await this.#find(id);
+    const directory = await keptDirectory(this.#metastore, id);
     if (this.#reads.get(id) !== read) return directory;
     this.#reads.delete(id);
     if (directory) this.#remember(id, directory);
@@ -67,24 +67,23 @@ export class DirectoryPaths {
     if (oldest !== undefined) this.#known.delete(oldest);
     this.#known.set(id, directory);
   }
+}
 
-  async #find(id: InodeId): Promise<KeptDirectory | undefined> {
-    if (id === ROOT) {
-      const root = await this.#at(ROOT_KEY, id);
-      if (root) return root;
-    }
-    for (let seen: number | undefined; ;) {
-      const location = await locationOf(this.#metastore, id);
-      // Removed, or not where its record says: then it is in the trash, unless it has been moved since.
-      if (!location?.keptAt || location.version === seen) return undefined;
-      seen = location.version;
-      const found = await this.#at(location.keptAt.key, id);
-      if (found) return found;
-    }
+/** Where a directory is now; undefined when it has been removed. */
+export async function keptDirectory(metastore: Metastore, id: InodeId): Promise<KeptDirectory | undefined> {
+  const root = id === ROOT ? await directoryAt(metastore, ROOT_KEY, id) : undefined;
+  if (root) return root;
+  for (let seen: number | undefined; ;) {
+    const location = await locationOf(metastore, id);
+    // Removed, or not where its record says: then it is in the trash, unless it has been moved since.
+    if (!location?.keptAt || location.version === seen) return undefined;
+    seen = location.version;
+    const found = await directoryAt(metastore, location.keptAt.key, id);
+    if (found) return found;
   }
+}
 
-  async #at(key: RowKey, id: InodeId): Promise<KeptDirectory | undefined> {
-    const [row] = await this.#metastore.get([key]);
-    return row?.kind === 'directory' && row.id === id ? { key, inode: row } : undefined;
-  }
+async function directoryAt(metastore: Metastore, key: RowKey, id: InodeId): Promise<KeptDirectory | undefined> {
+  const [row] = await metastore.get([key]);
+  return row?.kind === 'directory' && row.id === id ? { key, inode: row } : undefined;
 }

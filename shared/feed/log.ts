@@ -2,10 +2,9 @@ import { FEED } from '../model/ids.ts';
 import type { RecordRow, Row } from '../model/inode.ts';
 import { invariant, LeatError } from '../model/faults.ts';
 import type { Name } from '../model/names.ts';
-import type { RowChange } from '../ports/change-feed.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Metastore } from '../ports/metastore.ts';
-import { changesFromText, changesToText, type LoggedChange } from './changes.ts';
+import { changesFromText, changesToText, type LoggedChange, type SourcedChange } from './changes.ts';
 
 /** Numbers are without a hole: who has read N and is told of N + 2 knows that one is missing. */
 export interface LogRecord {
@@ -51,7 +50,7 @@ export class ChangeLog {
   }
 
   /** In their order, in as many records as it takes. What fails half-way is to be appended again, and then is there twice. */
-  async append(changes: readonly RowChange[]): Promise<LogRecord[]> {
+  async append(changes: readonly SourcedChange[]): Promise<LogRecord[]> {
     const records: LogRecord[] = [];
     for (let at = 0; at < changes.length; at += RECORD_CHANGES_MAX) {
       records.push(await this.#appendOne(changes.slice(at, at + RECORD_CHANGES_MAX)));
@@ -84,7 +83,7 @@ export class ChangeLog {
     return last;
   }
 
-  async #appendOne(changes: readonly RowChange[]): Promise<LogRecord> {
+  async #appendOne(changes: readonly SourcedChange[]): Promise<LogRecord> {
     const body = changesToText(changes);
     invariant(body.length <= RECORD_BYTES_MAX, `a record of ${body.length} bytes in the log of changes`);
     for (let i = 0; i < APPEND_ATTEMPTS_MAX; i++) {
