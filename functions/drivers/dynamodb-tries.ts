@@ -63,14 +63,6 @@ export async function tried<Answer>(deps: DynamoDeps, { what, send, judge }: Tri
       if (answer !== undefined) return answer;
       const trouble = troubleOf(error);
       isInDoubt ||= trouble === 'doubt';
-
-      console.log(
-        trouble,
-        (error as Error).name,
-        (error as Error).message,
-        (error as any).code,
-        (error as any).$metadata,
-      );
       if (!trouble || tries >= TRIES_MAX[trouble]) throw givenUp(deps, { what, error, tries, isInDoubt });
       await backoff(deps, tries);
     }
