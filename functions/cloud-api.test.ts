@@ -39,6 +39,7 @@ async function opened() {
     name: 'here',
     namespace: { ...namespace, rest: async () => void rests++ },
     recorded: touched.recorded,
+    metastore,
     registry: {
       join: async (id) => ({ ...registration, sequence: id.length }),
       leave: async (id) => void left.push(id),

@@ -1,6 +1,7 @@
 import { LeatError, toLeatError } from '#shared/model/faults.ts';
 import type { RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import { createApi } from './api/api.ts';
+import type { Metastore } from '#shared/ports/metastore.ts';
 import type { Registry } from './api/agents.ts';
 import type { Recorded } from './api/namespace.ts';
 import { observed } from './observed.ts';
@@ -9,6 +10,7 @@ export interface CloudApiDeps {
   readonly name: string;
   readonly namespace: RunningNamespace;
   readonly recorded: Recorded;
+  readonly metastore: Metastore;
   readonly registry: Registry;
   readonly owner: { readonly uid: number; readonly gid: number };
   readonly clock: () => number;
@@ -19,13 +21,14 @@ export interface CloudApiDeps {
  * The API as a function serves it. Whoever gets through to it is trusted as an agent: the function URL lets nobody in whom IAM
  * does not know.
  */
-export function cloudApi({ name, namespace, recorded, registry, owner, clock, print }: CloudApiDeps) {
+export function cloudApi({ name, namespace, recorded, metastore, registry, owner, clock, print }: CloudApiDeps) {
   const actor = { ...owner, groups: [] };
   const log = (message: string) => print(JSON.stringify({ name, level: 'error', message }));
   const observe = observed({ name, clock, print });
   return createApi({
     namespace,
     recorded,
+    rows: metastore,
     agents: registry,
     authenticate: () => ({ actor, isOwner: true }),
     around: (c, next) =>

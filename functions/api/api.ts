@@ -10,6 +10,7 @@ import { filesApi } from './files.ts';
 import { type ApiEnv, guard } from './guard.ts';
 import { mountsApi } from './mounts.ts';
 import { namespaceApi } from './namespace.ts';
+import { rowsApi } from './rows.ts';
 import { xattrsApi } from './xattrs.ts';
 
 /** The whole API. Every failure is `{kind, message}`; kinds and their HTTP status are in the fault table of `shared/model`. */
@@ -25,6 +26,7 @@ export function createApi(deps: ApiDeps) {
     .route('/v1/agent', agentApi(deps))
     .route('/v1/agents', agentsApi(deps))
     .route('/v1/namespace', namespaceApi(deps))
+    .route('/v1/rows', rowsApi(deps))
     .notFound((c) => {
       const message = `${c.req.method} ${c.req.path} is not part of this API; see functions/api for what is`;
       return c.json({ kind: 'notFound', message }, 404);

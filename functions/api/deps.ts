@@ -3,6 +3,7 @@ import type { NamespaceEvents } from '#shared/feed/events.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import type { Path } from '#shared/model/names.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
+import type { Metastore } from '#shared/ports/metastore.ts';
 import type { ByteRange } from '#shared/ports/under-store.ts';
 import type { AgentInfo } from './agent.ts';
 import type { Registry } from './agents.ts';
@@ -44,7 +45,9 @@ export interface ApiDeps {
   readonly around?: MiddlewareHandler;
   /** Where others keep copies of rows, they are told which have changed. */
   readonly recorded?: Recorded;
-  /** Where others can join. */
+  /** Where others can join: the rows themselves, for those that cannot read them on their own. */
+  readonly rows?: Pick<Metastore, 'get' | 'list'>;
+  /** And who they are. */
   readonly agents?: Registry;
   /** For failures that no fault kind stands for. */
   log(line: string): void;

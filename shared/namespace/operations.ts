@@ -1,44 +1,25 @@
 import * as z from 'zod';
-import { LeatError } from '../model/faults.ts';
-import type { InodeId } from '../model/ids.ts';
-import type { Fingerprint, Inode, MountId, StoreKey } from '../model/inode.ts';
-import { fromText, type Name, parseName, parsePath, toText } from '../model/names.ts';
-import { decodeRow, encodeRow } from '../model/row-codec.ts';
+import {
+  Bytes,
+  Id,
+  InodeRow,
+  Key,
+  Mode,
+  MountName,
+  NameText,
+  Nanos,
+  ObjectKey,
+  PathText,
+  Print,
+  Uid,
+} from './messages.ts';
 
-const UID_MAX = 0xffff_ffff;
 const GROUPS_MAX = 65_536;
 const SOURCE_CHARS_MAX = 200;
 const PAGE_ENTRIES_MAX = 10_000;
-/** Use cases hold a time to what a row can keep. */
-const NANOS = /^-?\d{1,40}$/;
 const TOKEN = /^[A-Za-z0-9_-]{1,100}$/;
-const ID_BYTES_MAX = 16;
 
-/**
- * The interface `Namespace` as messages of JSON, for both sides: what an operation is asked with, and what it answers. A schema
- * decodes what has arrived, once and wholly checked, and encodes what is sent. Byte strings travel as text (`toText`), whole
- * rows as they are kept, in base64.
- */
-const coded = <Value>(decode: (text: string) => Value, encode: (value: Value) => string) =>
-  z.codec(z.string(), z.custom<Value>(), { decode, encode });
-
-const Bytes = coded(fromText, toText);
-const PathText = coded(parsePath, toText);
-const NameText = coded((text) => parseName(fromText(text)), toText);
-/** Of a row, which may be one that no path leads to. */
-const AnyName = coded((text) => fromText(text) as Name, toText);
-const Id = coded(parseId, toText);
-const Key = coded((text) => fromText(text) as StoreKey, toText);
-const MountName = coded((text) => fromText(text) as MountId, toText);
-const Print = coded((text) => fromText(text) as Fingerprint, toText);
-const Nanos = coded(parseNanos, String);
 const When = z.union([z.literal('now'), Nanos]);
-const InodeRow = coded(parseInode, inodeText);
-/** Use cases take the 12 bits that they know. */
-const Mode = z.int().min(0).max(0xffff);
-const Uid = z.int().min(0).max(UID_MAX);
-const Options = z.record(z.string(), z.string());
-
 const ActorFields = z.object({
   uid: Uid,
   gid: Uid,
@@ -51,17 +32,17 @@ const ActorFields = z.object({
 const Found = z.object({
   path: PathText,
   inode: InodeRow,
-  origin: z.object({ mount: MountName, key: Key }).exactOptional(),
+  origin: z.object({ mount: MountName, key: ObjectKey }).exactOptional(),
 });
 const Upload = z.object({
-  origin: z.object({ mount: MountName, key: Key }),
+  origin: z.object({ mount: MountName, key: ObjectKey }),
   isNew: z.boolean(),
   inode: InodeRow,
   directory: Id,
 });
 /** What a store says of an object that has been written. */
 const Uploaded = z.object({
-  key: Key,
+  key: ObjectKey,
   kind: z.literal('file'),
   size: z.int().min(0),
   mtime: Nanos.exactOptional(),
@@ -78,7 +59,7 @@ const NewMount = z.object({
   uri: z.string(),
   readOnly: z.boolean(),
   syncIntervalMs: z.int().min(-1),
-  options: Options,
+  options: z.record(z.string(), z.string()),
 });
 const Mount = NewMount.extend({ id: MountName });
 const Owed = z.object({
@@ -88,10 +69,7 @@ const Owed = z.object({
 
 /** Beside every answer: the rows that were changed for it, unless there were too many. */
 export const Touched = z.object({
-  touched: z
-    .array(z.object({ directory: Id, name: AnyName }))
-    .readonly()
-    .exactOptional(),
+  touched: z.array(Key).readonly().exactOptional(),
 });
 export const TOUCHED_MAX = 1000;
 
@@ -99,6 +77,7 @@ const expect = z.object({ id: Id.exactOptional() }).exactOptional();
 const By = z.object({ actor: ActorFields });
 const At = By.extend({ path: PathText });
 
+/** The interface `Namespace` as messages: what an operation is asked with, and what it answers. */
 export const OPERATIONS = {
   stat: { input: At.extend({ follow: z.boolean().exactOptional() }), answer: Found },
   list: {
@@ -153,34 +132,4 @@ export type AnswerOf<Op extends Operation> = z.output<(typeof OPERATIONS)[Op]['a
 
 export function isOperation(name: string): name is Operation {
   return Object.hasOwn(OPERATIONS, name);
-}
-
-function parseId(text: string): InodeId {
-  const bytes = fromText(text);
-  if (bytes.length > ID_BYTES_MAX) throw new LeatError('invalid', `an inode id has at most ${ID_BYTES_MAX} bytes`);
-  return bytes as InodeId;
-}
-
-function parseNanos(text: string): bigint {
-  if (!NANOS.test(text))
-    throw new LeatError('invalid', `'${text.slice(0, 64)}': a time is nanoseconds since the epoch`);
-  return BigInt(text);
-}
-
-function inodeText(inode: Inode): string {
-  let bytes = '';
-  for (const byte of encodeRow(inode)) bytes += String.fromCharCode(byte);
-  return btoa(bytes);
-}
-
-function parseInode(text: string): Inode {
-  try {
-    const row = decodeRow(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)));
-    if (row.kind !== 'record') return row;
-  } catch (cause) {
-    throw new LeatError('invalid', 'the row of an inode cannot be read: use one version of Leat on both sides', {
-      cause,
-    });
-  }
-  throw new LeatError('invalid', 'a record stands where the row of an inode was expected');
 }
