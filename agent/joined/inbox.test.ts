@@ -132,9 +132,11 @@ describe('Inbox', () => {
   });
 
   it('goes on after a restart where it had come to', async () => {
-    const { open, write, counts, queue } = world();
-    await open().catchUp();
+    const { open, write, turn, counts, queue } = world();
+    const inbox = open();
+    await inbox.catchUp();
     write('a');
+    await turn(inbox);
     write('b');
     queue.length = 0;
     await open().catchUp();
