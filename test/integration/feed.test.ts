@@ -60,8 +60,9 @@ for (const kind of [DYNAMODB_LOCAL, MINISTACK]) {
         for (let silent = 0; silent < 3;) {
           const Records = await records();
           silent = Records.length === 0 ? silent + 1 : 0;
+          const { batchItemFailures } = await handler({ Records });
+          if (batchItemFailures.length > 0) throw new Error(`the feed wants records again: ${warned.join('; ')}`);
           if (Records.length === 0) await sleep(50);
-          else expect(await handler({ Records })).toEqual({ batchItemFailures: [] });
         }
       };
       return { namespace, metastore, log, queue, agents, pump, warned, clock };
@@ -120,7 +121,9 @@ for (const kind of [DYNAMODB_LOCAL, MINISTACK]) {
         queue,
         log,
         cursor: { load: () => saved, save: (sequence) => void (saved = sequence) },
-        apply: (changes) => void changes.forEach(({ key }) => known.delete(key.name) && dropped.push(key.name)),
+        apply(changes) {
+          for (const { key } of changes) if (known.delete(key.name)) dropped.push(key.name);
+        },
         lost: () => known.clear(),
         sleep: (ms) => sleep(ms),
         warn: (line) => void warned.push(line),
