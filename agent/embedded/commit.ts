@@ -32,7 +32,8 @@ export function applyCommit(
   { token }: CommitOptions,
   now: number,
 ): Applied {
-  invariant(changes.length <= CHANGES_MAX, `a commit of ${changes.length} changes, over ${CHANGES_MAX}`);
+  const count = changes.length + (token === undefined ? 0 : 1);
+  invariant(count <= CHANGES_MAX, `a commit of ${count} changes, over ${CHANGES_MAX}`);
   const tokenKey = token === undefined ? undefined : { directory: TOKENS, name: token as Name };
   if (tokenKey && isAlive(table.get(tokenKey), now)) return { result: { committed: true }, changes: [] };
 

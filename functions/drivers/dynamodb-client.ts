@@ -36,34 +36,54 @@ export function dynamoClient({
   });
 }
 
-export interface RequestCounts {
-  /** Requests sent by the name of their kind (`GetItem`), tries that failed included. */
-  readonly requests: Map<string, number>;
-  /** Capacity units that their answers said were consumed. */
+export interface RequestCount {
+  /** Tries that failed included. */
+  requests: number;
+  /** What they named: keys of a batch, items of a transaction; of other kinds one each. */
+  items: number;
+  /**
+   * What the answers said was consumed. Local engines say it of single items alone: they have 2 for any transaction, which
+   * costs 2 for each KB of each item, and too little for batches.
+   */
   capacityUnits: number;
 }
+
+/** By the name of the kind, as `GetItem`. */
+export type RequestCounts = Map<string, RequestCount>;
 
 interface Capacity {
   readonly CapacityUnits?: number | undefined;
 }
 
+interface Named {
+  readonly TransactItems?: readonly unknown[];
+  readonly RequestItems?: Readonly<Record<string, { readonly Keys?: readonly unknown[] }>>;
+}
+
 /** Counts what a client sends from now on, and asks DynamoDB what it charges. */
 export function countRequests(client: DynamoDBClient): RequestCounts {
-  const counts: RequestCounts = { requests: new Map(), capacityUnits: 0 };
+  const counts: RequestCounts = new Map();
   client.middlewareStack.add(
     (next, { commandName = 'unknown' }) =>
       async (args) => {
         const kind = commandName.replace(/Command$/, '');
-        counts.requests.set(kind, (counts.requests.get(kind) ?? 0) + 1);
-        const result = await next({
-          ...args,
-          input: { ...args.input, ReturnConsumedCapacity: 'TOTAL' } as typeof args.input,
-        });
+        const count = counts.get(kind) ?? { requests: 0, items: 0, capacityUnits: 0 };
+        counts.set(kind, count);
+        count.requests++;
+        count.items += itemsOf(args.input as Named);
+        const input = { ...args.input, ReturnConsumedCapacity: 'TOTAL' } as typeof args.input;
+        const result = await next({ ...args, input });
         const { ConsumedCapacity: consumed = [] } = result.output as { ConsumedCapacity?: Capacity | Capacity[] };
-        for (const { CapacityUnits = 0 } of [consumed].flat()) counts.capacityUnits += CapacityUnits;
+        for (const { CapacityUnits = 0 } of [consumed].flat()) count.capacityUnits += CapacityUnits;
         return result;
       },
     { step: 'initialize', name: 'countRequests' },
   );
   return counts;
+}
+
+function itemsOf({ TransactItems, RequestItems }: Named): number {
+  if (TransactItems) return TransactItems.length;
+  if (!RequestItems) return 1;
+  return Object.values(RequestItems).reduce((sum, { Keys = [] }) => sum + Keys.length, 0);
 }

@@ -39,7 +39,8 @@ interface Deps extends DynamoDeps {
  * Everything else is a transaction.
  */
 export async function commit(deps: Deps, changes: readonly Change[], options: CommitOptions): Promise<CommitResult> {
-  invariant(changes.length <= CHANGES_MAX, `a commit of ${changes.length} changes, over ${CHANGES_MAX}`);
+  const count = changes.length + (options.token === undefined ? 0 : 1);
+  invariant(count <= CHANGES_MAX, `a commit of ${count} changes, over ${CHANGES_MAX}`);
   const [first] = changes;
   if (options.token !== undefined) return transact(deps, changes, options);
   if (!first) return COMMITTED;
@@ -132,7 +133,6 @@ async function transact(deps: Deps, changes: readonly Change[], options: CommitO
   const { client, table } = deps;
   const parts = [...changes.flatMap((change, i) => partOf(table, change, i, options)), ...tokenPart(deps, options)];
   if (parts.length === 0) return COMMITTED;
-  invariant(parts.length <= CHANGES_MAX, `${parts.length} items with that of the token, over ${CHANGES_MAX}`);
   demandSize(parts, changes);
   const command = new TransactWriteItemsCommand({
     TransactItems: parts.map(({ item }) => item),

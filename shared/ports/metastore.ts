@@ -49,7 +49,7 @@ export interface Metastore {
   /** Ascending, strictly after `after`, at most `limit` rows; fewer mean that the directory ends there. */
   list(directory: InodeId, options: { readonly after?: Name; readonly limit: number }): Promise<ListedRow[]>;
   /**
-   * All or nothing, at most `CHANGES_MAX` changes, each key once. Conditions look at the rows as they were before the commit.
+   * All or nothing, at most `CHANGES_MAX` changes (a token counts as one), each key once. Conditions look at the rows as they were before the commit.
    * A commit that has answered survives the death of the process; power loss only after `flushed`.
    */
   commit(changes: readonly Change[], options?: CommitOptions): Promise<CommitResult>;

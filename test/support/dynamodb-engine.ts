@@ -25,6 +25,9 @@ export const MINISTACK: EngineKind = {
   start: startMinistack,
 };
 
+/** The most faithful one that there is here. */
+export const ANY_ENGINE: EngineKind = DYNAMODB_LOCAL.isThere() ? DYNAMODB_LOCAL : MINISTACK;
+
 /** What the SDK looks for, and nothing of what the machine has set. */
 const ENGINE_ENV = {
   AWS_REGION: 'us-east-1',
@@ -54,6 +57,7 @@ export function dynamoTables(kind: EngineKind) {
   };
   return {
     newClient,
+    endpoint: () => engine?.endpoint ?? '',
     async newTable() {
       const client = newClient();
       const table = `leat-${++tables}`;
