@@ -21,6 +21,7 @@ import {
 import { type IManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import type { Construct } from 'constructs';
+import { except } from './exceptions.ts';
 import type { FleetProps, LeatProps } from './props.ts';
 
 export interface Fleet {
@@ -32,7 +33,7 @@ export interface Fleet {
 }
 
 /** Instances that install Leat, join and mount the namespace. They hold a cache only: any of them may go at any time. */
-export function agentFleet(scope: Construct, { fleet, leat, vpc, url, policy }: Fleet): AutoScalingGroup {
+export function agentFleet(scope: Construct, { fleet, leat, vpc, url, policy }: Fleet): void {
   const role = new Role(scope, 'FleetRole', {
     assumedBy: new ServicePrincipal('ec2.amazonaws.com'),
     description: `Leat ${leat.name}: what instances of the fleet may do`,
@@ -58,7 +59,7 @@ export function agentFleet(scope: Construct, { fleet, leat, vpc, url, policy }: 
       },
     ],
   });
-  return new AutoScalingGroup(scope, 'Fleet', {
+  const group = new AutoScalingGroup(scope, 'Fleet', {
     vpc,
     minCapacity: 0,
     maxCapacity: fleet.size,
@@ -76,6 +77,12 @@ export function agentFleet(scope: Construct, { fleet, leat, vpc, url, policy }: 
     groupMetrics: [GroupMetrics.all()],
     updatePolicy: UpdatePolicy.rollingUpdate(),
   });
+  except(
+    group,
+    'EC26',
+    'The launch template encrypts the volume; cdk-nag does not look for it in a policy of mixed instances.',
+  );
+  except(group, 'AS3', 'Instances hold a cache: they come and go, and the leases of agents tell who is there.');
 }
 
 /** Amazon Linux names its Node 24 `node-24`, beside whichever else is there. */

@@ -1,20 +1,22 @@
-import { type CfnElement, Stack, Validations } from 'aws-cdk-lib';
+import { type CfnElement, Stack, Token, Validations } from 'aws-cdk-lib';
 import type { Table } from 'aws-cdk-lib/aws-dynamodb';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { IConstruct } from 'constructs';
 
 /** Where cdk-nag is answered rather than obeyed: what it found, and why it stays so. */
 export function except(construct: IConstruct, finding: string, reason: string): void {
-  Validations.of(construct).acknowledge({ id: `AwsSolutions::AwsSolutions-${finding}`, reason });
+  Validations.of(construct).acknowledge({ id: `AwsSolutions-${finding}`, reason });
 }
-
-/** An ARN as cdk-nag writes it, with what is only known at deployment in angle brackets. */
-const INBOXES = (name: string) => `arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:leat-${name}-agent-*`;
 
 export function exceptInboxes(construct: IConstruct, name: string): void {
+  const { region, account } = Stack.of(construct);
+  const inboxes = `arn:<AWS::Partition>:sqs:${asFound(region, 'Region')}:${asFound(account, 'AccountId')}:leat-${name}-agent-*`;
   const reason = 'An inbox is made when an agent joins: of its name, only the beginning is known at deployment.';
-  except(construct, `IAM5[Resource::${INBOXES(name)}]`, reason);
+  except(construct, `IAM5[Resource::${inboxes}]`, reason);
 }
+
+/** cdk-nag writes in angle brackets what is only known at deployment. */
+const asFound = (value: string, name: string) => (Token.isUnresolved(value) ? `<AWS::${name}>` : value);
 
 export function exceptObjects(construct: IConstruct, buckets: readonly string[]): void {
   const reason = 'Objects of a bucket that is an under-store: which ones there are, only the namespace knows.';

@@ -118,7 +118,7 @@ function queueFunction(scope: Construct, name: 'jobs' | 'events', from: Function
   const consumer = leatFunction(scope, name, { ...from, ...CONSUMERS[name] });
   consumer.addToRolePolicy(readTable(table));
   consumer.addToRolePolicy(writeTable(table));
-  jobs.grantSendMessages(consumer);
+  if (name === 'jobs') jobs.grantSendMessages(consumer);
   from[name].grantConsumeMessages(consumer);
   new EventSourceMapping(scope, `${name === 'jobs' ? 'Jobs' : 'Events'}Source`, {
     target: consumer,

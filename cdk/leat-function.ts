@@ -1,15 +1,12 @@
-import { fileURLToPath } from 'node:url';
 import { type Duration, RemovalPolicy } from 'aws-cdk-lib';
 import type { IVpc } from 'aws-cdk-lib/aws-ec2';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, Runtime } from 'aws-cdk-lib/aws-lambda';
-import { NodejsFunction, OutputFormat, SourceMapMode } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { Architecture, type Code, Function, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import { except, exceptInboxes, exceptObjects } from './exceptions.ts';
+import type { Handler } from './handlers.ts';
 import type { LeatProps } from './props.ts';
-
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 export interface FunctionShape {
   readonly timeout: Duration;
@@ -21,15 +18,16 @@ export interface FunctionShape {
 export interface FunctionSurroundings {
   readonly props: LeatProps;
   readonly vpc: IVpc | undefined;
+  readonly code: Code;
   readonly environment: Readonly<Record<string, string>>;
 }
 
 /** The function of `functions/handlers/<name>.ts`, with a role of its own that may write its own log and nothing else. */
 export function leatFunction(
   scope: Construct,
-  name: string,
-  { timeout, memoryMB, description, props, vpc, environment }: FunctionShape & FunctionSurroundings,
-): NodejsFunction {
+  name: Handler,
+  { timeout, memoryMB, description, props, vpc, code, environment }: FunctionShape & FunctionSurroundings,
+): Function {
   const id = `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
   const logGroup = new LogGroup(scope, `${id}Log`, {
     retention: props.logDays as RetentionDays,
@@ -44,11 +42,10 @@ export function leatFunction(
   logGroup.grantWrite(role);
   const inVpc = props.functionsInVpc && vpc !== undefined ? { vpc } : {};
   if (props.functionsInVpc) allowNetworkInterfaces(role);
-  return new NodejsFunction(scope, `${id}Function`, {
+  return new Function(scope, `${id}Function`, {
     description: `Leat ${props.name}: ${description}`,
-    entry: `${ROOT}functions/handlers/${name}.ts`,
-    projectRoot: ROOT,
-    depsLockFilePath: `${ROOT}package-lock.json`,
+    code,
+    handler: `${name}.handler`,
     runtime: Runtime.NODEJS_24_X,
     architecture: props.architecture === 'arm64' ? Architecture.ARM_64 : Architecture.X86_64,
     timeout,
@@ -56,25 +53,9 @@ export function leatFunction(
     role,
     logGroup,
     environment: { ...environment, NODE_OPTIONS: '--enable-source-maps' },
-    bundling: BUNDLING,
     ...inVpc,
   });
 }
-
-const BUNDLING = {
-  format: OutputFormat.ESM,
-  target: 'node24',
-  mainFields: ['module', 'main'],
-  minify: true,
-  sourceMap: true,
-  sourceMapMode: SourceMapMode.EXTERNAL,
-  sourcesContent: false,
-  // The SDK goes into the bundle: the parts that are used load in half the time of the runtime's own, and are the version that was tested.
-  externalModules: [] as string[],
-  // CommonJS packages in the bundle ask for Node's own modules by `require`.
-  banner: `import{createRequire}from'node:module';const require=createRequire(import.meta.url);`,
-  forceDockerBundling: false,
-};
 
 /** What Lambda itself does with the function's role to reach into a VPC; EC2 knows no narrower resource for it. */
 function allowNetworkInterfaces(role: Role): void {

@@ -9,6 +9,7 @@ import { agentPolicies } from './agent-policies.ts';
 import { alarms } from './alarms.ts';
 import { tellOfChanges } from './bucket-notifications.ts';
 import { controlFunctions, EVENTS_TIMEOUT, JOBS_TIMEOUT } from './functions.ts';
+import { handlersCode } from './handlers.ts';
 import type { LeatProps } from './props.ts';
 import { workQueue } from './queues.ts';
 
@@ -23,6 +24,7 @@ export class LeatStack extends Stack {
     const functions = controlFunctions(this, {
       props: leat,
       vpc,
+      code: handlersCode(),
       table,
       jobs: jobs.queue,
       events: events.queue,

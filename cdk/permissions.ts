@@ -6,14 +6,8 @@ import type { Construct } from 'constructs';
 
 /** No Scan and no index: the drivers ask for keys and for ranges of one directory. */
 const READS = ['dynamodb:GetItem', 'dynamodb:BatchGetItem', 'dynamodb:Query'];
-/** TransactWriteItems is allowed by these, item by item. */
-const WRITES = [
-  'dynamodb:PutItem',
-  'dynamodb:UpdateItem',
-  'dynamodb:DeleteItem',
-  'dynamodb:BatchWriteItem',
-  'dynamodb:ConditionCheckItem',
-];
+/** What the driver writes with; TransactWriteItems is allowed by these, item by item. */
+const WRITES = ['dynamodb:PutItem', 'dynamodb:DeleteItem', 'dynamodb:ConditionCheckItem'];
 
 export const readTable = (table: Table) => new PolicyStatement({ actions: READS, resources: [table.tableArn] });
 
@@ -39,27 +33,15 @@ export const inboxArn = (scope: Construct, name: string) =>
   Stack.of(scope).formatArn({ service: 'sqs', resource: `${inboxPrefix(name)}*` });
 
 export const ownInboxes = (arn: string) =>
-  new PolicyStatement({
-    actions: [
-      'sqs:CreateQueue',
-      'sqs:DeleteQueue',
-      'sqs:TagQueue',
-      'sqs:GetQueueUrl',
-      'sqs:GetQueueAttributes',
-      'sqs:SetQueueAttributes',
-    ],
-    resources: [arn],
-  });
+  new PolicyStatement({ actions: ['sqs:CreateQueue', 'sqs:TagQueue', 'sqs:DeleteQueue'], resources: [arn] });
 
-export const removeInboxes = (arn: string) =>
-  new PolicyStatement({ actions: ['sqs:DeleteQueue', 'sqs:GetQueueUrl', 'sqs:GetQueueAttributes'], resources: [arn] });
+export const removeInboxes = (arn: string) => new PolicyStatement({ actions: ['sqs:DeleteQueue'], resources: [arn] });
 
-export const sendToInboxes = (arn: string) =>
-  new PolicyStatement({ actions: ['sqs:SendMessage', 'sqs:GetQueueUrl'], resources: [arn] });
+export const sendToInboxes = (arn: string) => new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [arn] });
 
 export const receiveFromInboxes = (arn: string) =>
   new PolicyStatement({
-    actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility', 'sqs:GetQueueUrl'],
+    actions: ['sqs:ReceiveMessage', 'sqs:DeleteMessage', 'sqs:ChangeMessageVisibility'],
     resources: [arn],
   });
 

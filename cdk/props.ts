@@ -67,7 +67,7 @@ export const PROPERTIES = {
     'what they install: a .tgz of `npm pack`, or an npm package',
   ),
   fleetMount: property('/mnt/leat', word(/^\/[\w./-]+$/, 'an absolute path'), 'where they mount the namespace'),
-  fleetCacheGiB: property(100, whole(8, CACHE_GIB_MAX), 'the volume that holds their cache'),
+  fleetCache: property(100, whole(8, CACHE_GIB_MAX), 'GiB of the volume that holds their cache'),
 } as const;
 
 type Name = keyof typeof PROPERTIES;
@@ -132,7 +132,7 @@ function fleetOf(read: <N extends Name>(name: N) => (typeof PROPERTIES)[N]['othe
     spot: read('fleetSpot'),
     package: read('fleetPackage'),
     mountPoint: read('fleetMount'),
-    cacheGiB: read('fleetCacheGiB'),
+    cacheGiB: read('fleetCache'),
   };
   return fleet.size > 0 ? fleet : undefined;
 }

@@ -1,0 +1,46 @@
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { LeatStack } from '../../cdk/leat-stack.ts';
+import { readProps } from '../../cdk/props.ts';
+
+/** No bundles: what is looked at is the template. */
+const CONTEXT = { 'aws:cdk:bundling-stacks': [] };
+const LOOKED_UP_IN = { account: '123456789012', region: 'eu-central-1' };
+
+export interface MadeStack {
+  readonly template: Template;
+  /** What cdk-nag finds, as `rule at construct`. */
+  findings(): string[];
+}
+
+/** The stack of these properties, as `-c NAME=VALUE` would give them. */
+export function stackOf(context: Readonly<Record<string, string>> = {}): MadeStack {
+  const app = new App({ context: CONTEXT });
+  const leat = readProps({ context, env: {} });
+  const stack = new LeatStack(app, `leat-${leat.name}`, { leat, ...(leat.vpc ? { env: LOOKED_UP_IN } : {}) });
+  return {
+    template: Template.fromStack(stack),
+    findings: () =>
+      new AwsSolutionsChecks()
+        .validateScope(app)
+        .violations.flatMap(({ ruleName, violatingResources }) =>
+          violatingResources.map(({ constructPath }) => `${ruleName} at ${constructPath}`),
+        ),
+  };
+}
+
+interface Statement {
+  readonly Effect: string;
+  readonly Action: string | readonly string[];
+  readonly Resource: unknown;
+}
+
+/** The actions that a policy allows; the logical id of a policy begins with that of its construct. */
+export function actionsOf(template: Template, type: string, idBegins: string): string[] {
+  const policies = Object.entries(template.findResources(type)).filter(([id]) => id.startsWith(idBegins));
+  if (policies.length !== 1) throw new Error(`${policies.length} policies of ${type} begin with ${idBegins}`);
+  const [, policy] = policies[0] as [string, { Properties: { PolicyDocument: { Statement: Statement[] } } }];
+  const actions = policy.Properties.PolicyDocument.Statement.flatMap(({ Action }) => Action);
+  return [...new Set(actions)].toSorted();
+}
