@@ -1,5 +1,9 @@
 import { handle } from 'hono/aws-lambda';
 import { describe, expect, it } from 'vitest';
+import { ChangeLog } from '#shared/feed/log.ts';
+import { ROOT } from '#shared/model/ids.ts';
+import type { Name } from '#shared/model/names.ts';
+import { FILE } from '../test/support/api.ts';
 import { openers } from '../test/support/metastores.ts';
 import { openNamespace } from '../test/support/namespace.ts';
 import { cloudApi } from './cloud-api.ts';
@@ -32,6 +36,7 @@ async function opened() {
   const left: string[] = [];
   let rests = 0;
   const { metastore, clock } = await heap();
+  const log = new ChangeLog({ metastore, clock });
   const touched = touchedRows(metastore);
   const { namespace } = await openNamespace({ metastore: { ...metastore, ...touched.metastore }, isShared: true });
   const registration = { inbox: 'q', table: 't', region: 'r', identity: 'i', leaseMs: 1, directReads: true };
@@ -45,17 +50,22 @@ async function opened() {
       leave: async (id) => void left.push(id),
     },
     owner: ACTOR,
+    log,
     clock,
     print: (line) => void printed.push(JSON.parse(line) as Record<string, unknown>),
   });
   const handler = handle(app) as unknown as (
     event: object,
-  ) => Promise<{ statusCode: number; body: string; headers: object }>;
+  ) => Promise<{ statusCode: number; body: string; headers: object; isBase64Encoded: boolean }>;
   const ask = async (...args: Parameters<typeof eventOf>) => {
     const { statusCode, body, headers } = await handler(eventOf(...args));
     return { status: statusCode, headers, answer: body === '' ? undefined : (JSON.parse(body) as unknown) };
   };
-  return { ask, printed, left, rests: () => rests };
+  const askText = async (...args: Parameters<typeof eventOf>) => {
+    const { body, isBase64Encoded } = await handler(eventOf(...args));
+    return Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8').toString();
+  };
+  return { ask, askText, log, printed, left, rests: () => rests };
 }
 
 describe('the API in a function', () => {
@@ -85,6 +95,15 @@ describe('the API in a function', () => {
     await ask('POST', '/v1/namespace/create', { actor: ACTOR, path: '/a', mode: 0o644 });
     await ask('POST', '/v1/namespace/create', { actor: ACTOR, path: '/a', mode: 0o644 });
     expect(rests()).toBe(2);
+  });
+
+  it('tells what has happened, for as long as one answer can be, and then how to go on', async () => {
+    const { askText, log } = await opened();
+    const file = { key: { directory: ROOT, name: 'made' as Name }, before: undefined, after: FILE };
+    await log.append([file]);
+    const text = await askText('GET', '/v1/events', undefined, 'after=0');
+    expect(text).toMatch(/^event: created\nid: 1\ndata: {"path":"\/made","kind":"file",.*}\n\nevent: ready\nid: 1\n/);
+    expect(await askText('GET', '/v1/events', undefined, 'after=1')).toBe('event: ready\nid: 1\ndata: {}\n\n');
   });
 
   it('registers agents', async () => {

@@ -1,3 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { namespaceEvents } from '#shared/feed/events.ts';
+import { followedLog, untilReady } from '#shared/feed/followed-log.ts';
+import type { ChangeLog } from '#shared/feed/log.ts';
 import { LeatError, toLeatError } from '#shared/model/faults.ts';
 import type { RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import { createApi } from './api/api.ts';
@@ -12,6 +16,7 @@ export interface CloudApiDeps {
   readonly recorded: Recorded;
   readonly metastore: Metastore;
   readonly registry: Registry;
+  readonly log: ChangeLog;
   readonly owner: { readonly uid: number; readonly gid: number };
   readonly clock: () => number;
   readonly print: (line: string) => void;
@@ -21,7 +26,17 @@ export interface CloudApiDeps {
  * The API as a function serves it. Whoever gets through to it is trusted as an agent: the function URL lets nobody in whom IAM
  * does not know.
  */
-export function cloudApi({ name, namespace, recorded, metastore, registry, owner, clock, print }: CloudApiDeps) {
+export function cloudApi({
+  name,
+  namespace,
+  recorded,
+  metastore,
+  registry,
+  owner,
+  clock,
+  print,
+  log: changes,
+}: CloudApiDeps) {
   const actor = { ...owner, groups: [] };
   const log = (message: string) => print(JSON.stringify({ name, level: 'error', message }));
   const observe = observed({ name, clock, print });
@@ -44,7 +59,8 @@ export function cloudApi({ name, namespace, recorded, metastore, registry, owner
       free: () => refuse('caches belong to agents'),
       cachedBytes: () => 0,
     },
-    events: { follow: () => refuse('events are told by agents') },
+    // An answer is sent when it is whole: followers come again every few seconds. Agents tell at once.
+    events: namespaceEvents({ feed: untilReady(followedLog({ log: changes, sleep })), metastore }),
     info: () => refuse('there is no agent here'),
     stop: () => refuse('there is no agent here'),
     log,

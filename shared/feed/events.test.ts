@@ -5,7 +5,7 @@ import { heapMetastore } from '#agent/embedded/heap-metastore.ts';
 import type { Actor } from '#shared/namespace/namespace.ts';
 import { openNamespace, path, ROOT_USER, user } from '../../test/support/namespace.ts';
 import { namespaceEvents } from './events.ts';
-import { followedLog } from './followed-log.ts';
+import { followedLog, untilReady } from './followed-log.ts';
 import { ChangeLog } from './log.ts';
 
 const MODE = { mode: 0o755 };
@@ -155,5 +155,10 @@ describe('namespaceEvents', () => {
     expect((await read(first.last)).shown).toEqual(['/a/two']);
     expect((await read('99')).shown).toEqual(['gap']);
     expect((await read('bogus')).shown).toEqual(['gap']);
+    // Where an answer cannot be kept open it ends by itself.
+    const steps: string[] = [];
+    const polled = untilReady(followedLog({ log, sleep: () => Promise.reject(new Error('sleeps')) }));
+    for await (const { what } of polled.follow({ after: '2', signal: new AbortController().signal })) steps.push(what);
+    expect(new Set(steps)).toEqual(new Set(['changes', 'ready']));
   });
 });
