@@ -2,7 +2,7 @@ import { ABOVE_ROOT, type InodeId, ROOT, TRASH } from '#shared/model/ids.ts';
 import { idText } from './network.ts';
 import { operationText, perform } from './operations.ts';
 import { type Departure, type Rows, rowsAfter } from './rows.ts';
-import type { Call } from './run.ts';
+import type { Call } from './linearizability.ts';
 import type { World } from './world.ts';
 
 /** Longer than any lease, and than what clocks differ by. */
@@ -14,7 +14,7 @@ export async function faultsOf(
   world: World,
   history: readonly Call[],
   setup: ReadonlyMap<InodeId, string>,
-): Promise<readonly string[]> {
+): Promise<string[]> {
   const calls = new Map(history.map((call) => [call.name, call]));
   const before = rowsAfter(world.commits);
   const found = [

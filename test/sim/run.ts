@@ -1,20 +1,12 @@
 import type { InodeId } from '#shared/model/ids.ts';
+import { parsePath } from '#shared/model/names.ts';
 import { faultsOf } from './invariants.ts';
+import { type Call, judge, type Verdict } from './linearizability.ts';
 import { type Answer, type Operation, operationText, perform } from './operations.ts';
 import { drawOperation, type Scenario, SCENARIOS } from './scenarios.ts';
 import { type Break, createWorld, type Executor, type World } from './world.ts';
+import { recorded } from './history.ts';
 import { CALM, type Weather } from './network.ts';
-
-/** One operation of one client, by when it was asked for and answered, in the order of all. */
-export interface Call {
-  readonly name: string;
-  readonly client: number;
-  readonly operation: Operation;
-  readonly asked: number;
-  /** Never, of one whose outcome is unknown. */
-  answered: number;
-  answer: Answer;
-}
 
 export interface Run {
   readonly seed: number;
@@ -26,6 +18,7 @@ export interface Run {
   trace(): string;
 }
 
+const SELF = { uid: 0, gid: 0, groups: [] };
 const FOUL: Weather = { lostRequests: 0.02, lostAnswers: 0.04, duplicates: 0.08 };
 const CLIENTS_MAX = 4;
 const OPERATIONS_MAX = 4;
@@ -49,7 +42,7 @@ export async function simulate(seed: number, broken?: Break): Promise<Run> {
   const tick = () => ++ticks;
   world.weather = scheduler.random() < 0.5 ? FOUL : CALM;
   const clients = Array.from({ length: 2 + scheduler.below(CLIENTS_MAX - 1) }, (_, client) =>
-    actAsClient(world, { client, scenario, history, tick }),
+    actAsClient(world, scenario, { client, history, tick }),
   );
   const sweeping = scheduler.random() < SWEEP_RATE ? sweep(world) : Promise.resolve();
   let isOver = false;
@@ -63,11 +56,16 @@ export async function simulate(seed: number, broken?: Break): Promise<Run> {
     (step) => void (step === crashAt && world.executors[crashing]?.die()),
   );
   const stuck = hasEnded ? [] : ['somebody waits for ever'];
+  const faults = hasEnded ? await faultsOf(world, history, made) : [];
+  if (hasEnded && faults.length === 0) {
+    await lookAround(world, { client: -1, history, tick });
+    faults.push(...unexplained(judge(history, made)));
+  }
   return {
     seed,
     scenario: scenario.name,
     history,
-    faults: [...bugs, ...stuck, ...(hasEnded ? await faultsOf(world, history, made) : [])],
+    faults: [...bugs, ...stuck, ...faults],
     steps: scheduler.step,
     hash: () => scheduler.hash(),
     trace: () => scheduler.trace.join('\n'),
@@ -92,11 +90,10 @@ interface Client {
   readonly client: number;
   /** Orders what is asked and answered. */
   readonly tick: () => number;
-  readonly scenario: Scenario;
   readonly history: Call[];
 }
 
-async function actAsClient(world: World, { client, scenario, history, tick }: Client): Promise<void> {
+async function actAsClient(world: World, scenario: Scenario, { client, history, tick }: Client): Promise<void> {
   const { scheduler } = world;
   const strand = 100 + client;
   for (let left = 1 + scheduler.below(OPERATIONS_MAX); left > 0; left--) {
@@ -107,15 +104,27 @@ async function actAsClient(world: World, { client, scenario, history, tick }: Cl
     await begun.promise;
     const executor = scheduler.pick(world.executors.filter(({ isAlive }) => isAlive));
     scheduler.note(strand, `${name} asks executor ${executor.strand}`);
-    const call: Call = { name, client, operation, asked: tick(), answered: Infinity, answer: { is: 'unknown' } };
-    history.push(call);
-    call.answer = await answerFrom(executor, call);
-    if (call.answer.is !== 'unknown') call.answered = tick();
-    scheduler.note(strand, `${name} ${answerText(call.answer)}`);
+    const answer = await recorded(operation, { name, history, tick }, () => answerFrom(executor, operation, name));
+    scheduler.note(strand, `${name} ${answerText(answer)}`);
   }
 }
 
-function answerFrom(executor: Executor, { operation, name }: Call): Promise<Answer> {
+/** What is left is looked at too: it has to come of what was answered. */
+async function lookAround(world: World, client: Client): Promise<void> {
+  const { tick, history } = client;
+  const namespace = await world.undisturbed();
+  const paths = ['/'];
+  for (const path of paths) {
+    const operation = { act: 'list', path } as const;
+    const name = `look-${history.length}`;
+    await recorded(operation, { name, history, tick }, () => perform(namespace, operation, { name }));
+    const { entries } = await namespace.list(SELF, parsePath(path), { limit: 1000 });
+    const below = entries.filter(({ inode }) => inode.kind === 'directory');
+    paths.push(...below.map(({ name: each }) => `${path === '/' ? '' : path}/${each}`));
+  }
+}
+
+function answerFrom(executor: Executor, operation: Operation, name: string): Promise<Answer> {
   const dead = executor.death.then((): Answer => ({ is: 'unknown' }));
   return Promise.race([perform(executor.namespace, operation, { name }), dead]);
 }
@@ -129,6 +138,12 @@ async function sweep({ scheduler, executors }: World): Promise<void> {
     const swept = executor.namespace.catchUp(() => false).catch(() => 0);
     await Promise.race([swept, executor.death]);
   }
+}
+
+function unexplained(verdict: Verdict): readonly string[] {
+  if (verdict.is === 'linearizable') return [];
+  if (verdict.is === 'undecided') return ['its history has too many explanations to try'];
+  return [`no order of effects explains the answer to ${verdict.by}, when the tree was\n${verdict.tree}`];
 }
 
 function answerText(answer: Answer): string {
