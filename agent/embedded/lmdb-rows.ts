@@ -13,10 +13,14 @@ export function lmdbOptions(path: string): RootDatabaseOptionsWithPath {
 }
 
 /**
- * The rows as they lie in the file of `lmdbMetastore`, for another thread of the same process, or another process. The thread
- * has to return to its event loop now and then: lmdb-js sets a timer for each new snapshot, and keeps it until it fires.
+ * The rows as they lie in a file, for another thread of the same process, or another process. The thread has to return to its
+ * event loop now and then: lmdb-js sets a timer for each new snapshot, and keeps it until it fires.
  */
 export interface Rows {
+  /** True: these are all rows, as they are. False: some of them, each for a while (the hot tier). */
+  readonly isWhole: boolean;
+  /** How long what was read last may be believed. */
+  readonly leftMs: number;
   /**
    * From now on every commit that has answered shows; until then all reads see the rows as they were. What lets go of the
    * old snapshot takes no new one before it is needed: one that is held keeps its pages from being used again.
@@ -24,13 +28,25 @@ export interface Rows {
   refresh(): void;
   /** The bytes are valid until the next call. */
   get(directory: InodeId, name: string): Uint8Array | undefined;
-  list(directory: InodeId, after: string, limit: number): { readonly name: Name; readonly row: Uint8Array }[];
+  /** Whether what `get` has not is not there; it may be that it is not known here. */
+  isAbsent(directory: InodeId, name: string): boolean;
+  /** Undefined: not all that is to be listed is known here. */
+  list(directory: InodeId, after: string, limit: number): ListedBytes[] | undefined;
   close(): void;
 }
 
+export interface ListedBytes {
+  readonly name: Name;
+  readonly row: Uint8Array;
+}
+
+/** All rows, in the file of `lmdbMetastore`. */
 export function openRows(file: string): Rows {
   const db = open<Buffer, Key>({ ...lmdbOptions(file), readOnly: true });
   return {
+    isWhole: true,
+    leftMs: Number.POSITIVE_INFINITY,
+    isAbsent: () => true,
     refresh: () => db.resetReadTxn(),
     get(directory, name) {
       const bytes = db.getBinaryFast(rowKeyBytes(directory, name));

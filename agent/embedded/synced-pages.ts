@@ -158,7 +158,7 @@ function slotAt(file: Buffer, at: number): Slot | undefined {
 }
 
 /** Empty where the system does not tell: then each start could be the first after a power failure. */
-function bootId(): string {
+export function bootId(): string {
   try {
     return readFileSync(BOOT_ID, 'latin1').trim();
   } catch {
