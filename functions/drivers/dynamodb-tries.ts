@@ -1,5 +1,5 @@
 import { type DynamoDBClient, DynamoDBServiceException, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
-import { isFault, LeatError } from '#shared/model/faults.ts';
+import { LeatError } from '#shared/model/faults.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 
 /** Throttled, or in the way of another transaction: it passes, and whoever waits the longest tries the least often. */
@@ -115,8 +115,8 @@ interface Failure {
 }
 
 function givenUp({ table, log }: DynamoDeps, { what, error, tries, isInDoubt }: Failure): unknown {
-  // A broken promise of our own code, or a fault that already tells what it is about.
-  if (isFault(error) || !isOfEngine(error)) return error;
+  // A request that cannot be made is a broken promise of our own code.
+  if (!(error instanceof Error) || error instanceof TypeError) return error;
   const said = error.message === error.name ? error.name : `${error.name}: ${error.message}`;
   const times = tries > 1 ? `failed ${tries} times, at last with` : 'failed with';
   const doubt = isInDoubt ? '; whether it was applied is not known' : '';
@@ -126,13 +126,4 @@ function givenUp({ table, log }: DynamoDeps, { what, error, tries, isInDoubt }: 
   const message = `table ${table}: ${what} ${times} ${said}${doubt}; ${next}`;
   log?.(message);
   return new LeatError('unavailable', message, { cause: error });
-}
-
-/** A `TypeError` of our own is none; what the SDK throws for credentials and endpoints that it cannot find is. */
-function isOfEngine(error: unknown): error is Error {
-  return (
-    error instanceof Error &&
-    !/^(TypeError|RangeError|ReferenceError|SyntaxError)$/.test(error.name) &&
-    !error.message.startsWith('invariant:')
-  );
 }

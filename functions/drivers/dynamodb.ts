@@ -10,6 +10,8 @@ import { backoff, type DynamoDeps, isOutOfTries, tried } from './dynamodb-tries.
 
 /** Of one BatchGetItem. */
 const BATCH_KEYS_MAX = 100;
+/** The rest waits, and leaves connections to others. */
+const BATCHES_AT_ONCE_MAX = 16;
 /** Of one Query. DynamoDB ends a page at 1 MB in any case. */
 const PAGE_ROWS_MAX = 10_000;
 
@@ -64,7 +66,9 @@ async function getMany(deps: DynamoDeps, keys: readonly RowKey[]): Promise<Map<s
   const rows = new Map<string, Row>();
   const batches: RowKey[][] = [];
   for (let at = 0; at < keys.length; at += BATCH_KEYS_MAX) batches.push(keys.slice(at, at + BATCH_KEYS_MAX));
-  await Promise.all(batches.map((batch) => getBatch(deps, batch, rows)));
+  for (let at = 0; at < batches.length; at += BATCHES_AT_ONCE_MAX) {
+    await Promise.all(batches.slice(at, at + BATCHES_AT_ONCE_MAX).map((batch) => getBatch(deps, batch, rows)));
+  }
   return rows;
 }
 
