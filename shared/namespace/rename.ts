@@ -76,7 +76,11 @@ async function attempt(context: Context, actor: Actor, wish: Wish): Promise<Outc
   if (!place) return { moved: movedBefore(replaced, wish) };
   demandChange(context, actor, target.directory);
   if (replaced && options.noReplace) throw new LeatError('exists', `${toText(to)}: exists`);
-  if (replaced?.inode.id === place.inode.id) return { moved: place.inode };
+  if (replaced?.inode.id === place.inode.id) {
+    // At another key it has been moved by others between our two looks.
+    const isSame = replaced.key.directory === place.key.directory && replaced.key.name === place.key.name;
+    return isSame ? { moved: place.inode } : undefined;
+  }
   const plan = { place, source, target, replaced, debtor };
   await demandAllowed(context, actor, plan);
   // What has to be waited for comes before the mark: nobody waits while others wait for him.
