@@ -4,9 +4,22 @@ import { heapMetastore } from '#agent/embedded/heap-metastore.ts';
 import { localWorkQueue } from '#agent/embedded/work-queue.ts';
 import { fromMessage } from '#shared/feed/inbox-message.ts';
 import { ChangeLog } from '#shared/feed/log.ts';
-import { ABOVE_ROOT, AGENTS, FEED, type InodeId, ROOT, TOKENS } from '#shared/model/ids.ts';
-import type { Inode } from '#shared/model/inode.ts';
+import {
+  ABOVE_ROOT,
+  AGENTS,
+  FEED,
+  INTENTS,
+  type InodeId,
+  MOUNTS,
+  PLACES,
+  ROOT,
+  TOKENS,
+  TOTALS,
+  TRASH,
+} from '#shared/model/ids.ts';
+import type { Inode, Row } from '#shared/model/inode.ts';
 import type { Name } from '#shared/model/names.ts';
+import { countIn, totalsOf } from '#shared/feed/totals.ts';
 import type { JoinedAgent } from '#shared/namespace/agents.ts';
 import { nanosOf } from '#shared/namespace/context.ts';
 import type { RowChange } from '#shared/ports/change-feed.ts';
@@ -18,7 +31,7 @@ import { FoldedTimes } from './folded-times.ts';
 import { type FeedDeps, streamFeed } from './feed.ts';
 
 const MODE = { mode: 0o755 };
-const change = (name: string, directory: InodeId = ROOT, after = file(100)): RowChange => ({
+const change = (name: string, directory: InodeId = ROOT, after: Row = file(100)): RowChange => ({
   key: { directory, name: name as Name },
   before: undefined,
   after,
@@ -36,6 +49,7 @@ function open({ joined = ['one', 'two'], ...own }: Partial<FeedDeps> & { joined?
     log,
     agents: { joined: async () => joined.map(agent) },
     inboxOf: (inbox) => inboxes.get(inbox) as WorkQueue,
+    count: (changes) => countIn({ metastore, clock }, changes),
     times: new FoldedTimes({ metastore, clock }),
     warn: (line) => void warned.push(line),
     ...own,
@@ -61,9 +75,18 @@ describe('streamFeed', () => {
     expect(await told('two')).toEqual(records);
   });
 
-  it('tells nobody of the log, of agents and of tokens, and does not even ask who is there', async () => {
+  it('tells of mounts, which agents have to know of', async () => {
+    const { handler, told } = open();
+    const mounted = change('m', MOUNTS, { kind: 'record', version: 1, body: '{}' });
+    await handler({ Records: [streamRecord(mounted)] });
+    expect((await told('one')).flatMap(({ changes }) => changes)).toEqual([{ ...mounted, isCut: false }]);
+  });
+
+  it('tells nobody of itself and of what belongs to executors, and does not even ask who is there', async () => {
     const { handler, log, warned } = open({ agents: { joined: () => Promise.reject(new Error('asked')) } });
-    const Records = [FEED, AGENTS, TOKENS].map((directory) => streamRecord(change('x', directory)));
+    const Records = [FEED, AGENTS, TOKENS, PLACES, INTENTS, TRASH, TOTALS].map((directory) =>
+      streamRecord(change('x', directory)),
+    );
     expect(await handler({ Records })).toEqual({ batchItemFailures: [] });
     expect([await log.last(), warned]).toEqual([0, []]);
   });
@@ -85,6 +108,22 @@ describe('streamFeed', () => {
     const { batchItemFailures } = await handler({ Records });
     expect(batchItemFailures).toEqual([{ itemIdentifier: Records[1]?.dynamodb?.SequenceNumber }]);
     expect([await log.last(), await told('one')]).toEqual([0, []]);
+  });
+
+  it('counts what is in a directory, once, however often a batch comes', async () => {
+    const { handler, metastore } = open();
+    const gone = { ...change('b'), before: file(4), after: undefined };
+    const Records = [change('a', ROOT, file(7)), change('b', ROOT, file(4)), gone].map((each) => streamRecord(each));
+    for (let i = 0; i < 2; i++) await handler({ Records });
+    expect(await totalsOf(metastore, [ROOT])).toEqual([{ entries: 1, bytes: 7 }]);
+  });
+
+  it('wants back what it has not counted', async () => {
+    const { handler, log, told } = open({ count: () => Promise.reject(new Error('throttled')) });
+    const Records = [streamRecord(change('a'))];
+    const { batchItemFailures } = await handler({ Records });
+    expect(batchItemFailures).toEqual([{ itemIdentifier: Records[0]?.dynamodb?.SequenceNumber }]);
+    expect([await log.last(), (await told('one')).length]).toEqual([1, 1]);
   });
 
   it('tells the others when the inbox of one is gone', async () => {

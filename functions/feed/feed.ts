@@ -1,19 +1,22 @@
 import { toLeatError } from '#shared/model/faults.ts';
-import { AGENTS, FEED, type InodeId, TOKENS } from '#shared/model/ids.ts';
+import { MOUNTS } from '#shared/model/ids.ts';
+import { isOfFiles } from '#shared/feed/changes.ts';
 import { toMessage } from '#shared/feed/inbox-message.ts';
 import { type ChangeLog, type LogRecord, RECORD_CHANGES_MAX } from '#shared/feed/log.ts';
+import type { NumberedChange } from '#shared/feed/totals.ts';
 import type { Agents } from '#shared/namespace/agents.ts';
 import type { WorkQueue } from '#shared/ports/work-queue.ts';
 import type { FoldedTimes } from './folded-times.ts';
 import { changeOf, sequenceOf, type StreamChange, type StreamRecord } from './stream-records.ts';
 
-/** What nobody is told of: the log would tell of itself, and the rest is for those alone who read it. */
-const UNTOLD: ReadonlySet<InodeId> = new Set([FEED, AGENTS, TOKENS]);
+/** Of all other records nobody keeps copies, and the log would tell of itself. */
+const isTold = (change: StreamChange): boolean => isOfFiles(change) || change.key.directory === MOUNTS;
 
 export interface FeedDeps {
   readonly log: ChangeLog;
   readonly agents: Pick<Agents, 'joined'>;
   readonly inboxOf: (address: string) => Pick<WorkQueue, 'send'>;
+  readonly count: (changes: readonly NumberedChange[]) => Promise<void>;
   readonly times: FoldedTimes;
   readonly warn: (line: string) => void;
 }
@@ -25,24 +28,21 @@ interface BatchAnswer {
 
 /**
  * What becomes of a batch of the table's stream: it is appended to the log, agents are told, and directories get their times.
- * A batch that comes again is appended again; who reads the log bears that. What comes after the log may fail: an agent that
- * was not told finds a hole in the numbers, or nothing new for a while, and reads the log.
+ * A batch that comes again is appended again, and counted once; who reads the log bears that. Telling may fail: an agent that was
+ * not told finds a hole in the numbers, or nothing new for a while, and reads the log.
  */
 export function streamFeed(
   deps: FeedDeps,
 ): (event: { readonly Records: readonly StreamRecord[] }) => Promise<BatchAnswer> {
   return async ({ Records }) => {
     const { changes, broken } = decoded(deps, Records);
-    const told = changes.filter(({ key }) => !UNTOLD.has(key.directory));
+    const told = changes.filter(isTold);
     for (let at = 0; at < told.length; at += RECORD_CHANGES_MAX) {
       const batch = told.slice(at, at + RECORD_CHANGES_MAX);
-      const records = await deps.log.append(batch).catch((error: unknown) => {
-        deps.warn(`the log of changes was not written: ${toLeatError(error).message}`);
-      });
-      if (!records) return failedFrom(batch[0]?.sequence);
-      await unfailing(deps, 'agents were not told', () => tell(deps, records));
+      const isDone = await worked(deps, 'the log of changes or totals were not written', () => passOn(deps, batch));
+      if (!isDone) return failedFrom(batch[0]?.sequence);
     }
-    await unfailing(deps, 'times of directories were not written', () => deps.times.fold(told));
+    await worked(deps, 'times of directories were not written', () => deps.times.fold(told));
     return broken === undefined ? { batchItemFailures: [] } : failedFrom(broken);
   };
 }
@@ -61,6 +61,13 @@ function decoded(deps: FeedDeps, records: readonly StreamRecord[]) {
   return { changes, broken: undefined };
 }
 
+/** Agents first, they wait. */
+async function passOn(deps: FeedDeps, batch: readonly StreamChange[]): Promise<void> {
+  const records = await deps.log.append(batch);
+  await worked(deps, 'agents were not told', () => tell(deps, records));
+  await deps.count(batch);
+}
+
 /** Asked for each time, and after the log: one that has joined and then read the log's last number misses nothing. */
 async function tell({ agents, inboxOf, warn }: FeedDeps, records: readonly LogRecord[]): Promise<void> {
   const messages = records.map(toMessage);
@@ -74,11 +81,13 @@ async function tell({ agents, inboxOf, warn }: FeedDeps, records: readonly LogRe
   );
 }
 
-async function unfailing({ warn }: FeedDeps, what: string, act: () => Promise<void>): Promise<void> {
+async function worked({ warn }: FeedDeps, what: string, act: () => Promise<void>): Promise<boolean> {
   try {
     await act();
+    return true;
   } catch (error) {
     warn(`${what}: ${toLeatError(error).message}`);
+    return false;
   }
 }
 

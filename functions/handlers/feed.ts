@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChangeLog } from '#shared/feed/log.ts';
+import { countIn } from '#shared/feed/totals.ts';
 import { Agents } from '#shared/namespace/agents.ts';
 import { dynamoClient } from '../drivers/dynamodb-client.ts';
 import { dynamoMetastore } from '../drivers/dynamodb.ts';
@@ -19,6 +20,7 @@ export const handler = streamFeed({
   log: new ChangeLog({ metastore, clock }),
   agents: new Agents({ metastore, clock, inboxes: sqsInboxes({ client: queues, name }) }),
   inboxOf: (url) => sqsWorkQueue({ client: queues, url }),
+  count: (changes) => countIn({ metastore, clock }, changes),
   times: new FoldedTimes({ metastore, clock }),
   warn,
 });

@@ -38,5 +38,7 @@ export const AGENTS = sequentialId(7);
 export const FEED = sequentialId(8);
 /** Who works for the store of a mount, by mount id (`shared/namespace/mount-leases.ts`). */
 export const LEASES = sequentialId(9);
+/** Records by directory id: what is in each (`shared/feed/totals.ts`). */
+export const TOTALS = sequentialId(10);
 /** The first id that a metastore hands out. */
 export const FIRST_FREE_ID = 64;

@@ -8,6 +8,8 @@ import { FoldedTimes } from '#functions/feed/folded-times.ts';
 import { namespaceEvents } from '#shared/feed/events.ts';
 import { followedLog } from '#shared/feed/followed-log.ts';
 import { ChangeLog } from '#shared/feed/log.ts';
+import { countIn, totalsOf } from '#shared/feed/totals.ts';
+import { ROOT } from '#shared/model/ids.ts';
 import { orderedTokens } from '#shared/model/tokens.ts';
 import { Agents } from '#shared/namespace/agents.ts';
 import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
@@ -51,6 +53,7 @@ for (const kind of [DYNAMODB_LOCAL, MINISTACK]) {
         log,
         agents,
         inboxOf: () => queue,
+        count: (changes) => countIn({ metastore, clock }, changes),
         times: new FoldedTimes({ metastore, clock }),
         warn: (line) => void warned.push(line),
       });
@@ -99,6 +102,24 @@ for (const kind of [DYNAMODB_LOCAL, MINISTACK]) {
         'removed /a/b',
       ]);
       expect(warned).toEqual([]);
+    });
+
+    it('counts what is in each directory', async () => {
+      const { namespace, metastore, pump } = await open();
+      const { id } = await namespace.mkdir(ROOT_USER, path('/d'), MODE);
+      const other = await namespace.mkdir(ROOT_USER, path('/other'), MODE);
+      for (let i = 0; i < 12; i++) await namespace.create(ROOT_USER, path(`/d/f${i}`), MODE);
+      await pump();
+      expect(await totalsOf(metastore, [ROOT, id, other.id])).toEqual([
+        { entries: 2, bytes: 0 },
+        { entries: 12, bytes: 0 },
+        { entries: 0, bytes: 0 },
+      ]);
+      await namespace.rename(ROOT_USER, path('/d/f0'), path('/other/f0'));
+      await namespace.remove(ROOT_USER, path('/d/f1'), 'file');
+      await namespace.rename(ROOT_USER, path('/d/f2'), path('/d/f3'));
+      await pump();
+      expect((await totalsOf(metastore, [id, other.id])).map(({ entries }) => entries)).toEqual([9, 1]);
     });
 
     it('writes the times of directories by the clock of those who changed them', async () => {
