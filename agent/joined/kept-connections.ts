@@ -29,7 +29,11 @@ export function keptConnections() {
         const pieces: Buffer[] = [];
         answer.on('data', (piece: Buffer) => void pieces.push(piece));
         answer.on('error', reject);
-        answer.on('end', () => resolve(new Response(Buffer.concat(pieces), { status: answer.statusCode ?? 0 })));
+        answer.on('end', () => {
+          const bytes = Buffer.concat(pieces);
+          // There are statuses that a response with a body, be it empty, may not have.
+          resolve(new Response(bytes.length > 0 ? bytes : null, { status: answer.statusCode ?? 0 }));
+        });
       });
       request.on('error', reject);
       request.end(body);

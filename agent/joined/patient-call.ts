@@ -24,7 +24,7 @@ interface CallOptions {
   readonly answerMsMax?: number;
 }
 
-/** Posts a body and answers what comes back. The body is made anew for each attempt, and told whether it was sent before. */
+/** Sends a body, if there is one, and answers what comes back. The body is made anew for each attempt, and told whether it was sent before. */
 export type Call = (path: string, body: (isRetry: boolean) => unknown, options?: CallOptions) => Promise<unknown>;
 
 /** Asks again, after a while by chance, while that may help; failures of the API come out as the faults they went in as. */
@@ -32,7 +32,7 @@ export function patientCall({ fetch, url, sleep, random }: Calling): Call {
   const base = url.replace(/\/+$/, '');
   return async (path, body, options) => {
     for (let attempt = 1; ; attempt++) {
-      const outcome = await tried(fetch, base + path, { ...options, body: JSON.stringify(body(attempt > 1)) });
+      const outcome = await tried(fetch, base + path, { ...options, body: body(attempt > 1) });
       if ('answer' in outcome) return outcome.answer;
       if (!outcome.mayPass || attempt === ATTEMPTS_MAX) throw outcome.error;
       await sleep(random() * Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** attempt));
@@ -45,11 +45,12 @@ type Outcome = { readonly answer: unknown } | { readonly error: LeatError; reado
 async function tried(
   fetch: Calling['fetch'],
   url: string,
-  { method = 'POST', answerMsMax = ANSWER_MS_MAX, body }: CallOptions & { readonly body: string },
+  { method = 'POST', answerMsMax = ANSWER_MS_MAX, body }: CallOptions & { readonly body: unknown },
 ): Promise<Outcome> {
   const headers = { 'content-type': 'application/json' };
+  const sent = body === undefined ? {} : { headers, body: JSON.stringify(body) };
   try {
-    const request = new Request(url, { method, headers, body, signal: AbortSignal.timeout(answerMsMax) });
+    const request = new Request(url, { method, ...sent, signal: AbortSignal.timeout(answerMsMax) });
     const response = await fetch(request);
     return understood(url, response, await response.text());
   } catch (cause) {

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { LeatError } from '#shared/model/faults.ts';
-import { toText } from '#shared/model/names.ts';
+import { type Path, toText } from '#shared/model/names.ts';
 import type { Actor, Namespace } from '#shared/namespace/namespace.ts';
 import { type AnswerOf, type InputOf, type Operation, OPERATIONS, Touched } from '#shared/namespace/operations.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
@@ -12,8 +12,23 @@ const SYNC_MS_MAX = 900_000;
 export interface RemoteNamespaceDeps extends Calling {
   /** Unique; of letters, digits, `-` and `_`. */
   readonly newToken: () => string;
-  /** Called with the rows that were changed, before what changed them is answered. */
-  readonly onTouched?: (keys: readonly RowKey[]) => void;
+  /** Awaited before an answer is handed on, whether it is a failure or not. */
+  readonly onChanged?: (changed: Changed) => Promise<void>;
+}
+
+export interface Changed {
+  /** Of what was to be changed. */
+  readonly paths: readonly Path[];
+  /** The rows that were changed. None: nothing was, or it was done before, or there are too many to name. */
+  readonly touched: readonly RowKey[];
+}
+
+interface Changing {
+  readonly actor: Actor;
+  readonly path?: Path;
+  readonly from?: Path;
+  readonly to?: Path;
+  readonly mount?: { readonly path: Path };
 }
 
 type Asked = { readonly [Op in Operation]: InputOf<Op> extends { readonly actor: Actor } ? Op : never }[Operation];
@@ -22,16 +37,16 @@ type Asked = { readonly [Op in Operation]: InputOf<Op> extends { readonly actor:
  * The namespace behind an API. A mutation carries a token that stays the same when it is sent again, and says that it has been
  * sent before: so what was carried out, with its answer lost on the way, is known again and not done twice.
  */
-export function remoteNamespace({ newToken, onTouched = () => {}, ...calling }: RemoteNamespaceDeps): Namespace {
+export function remoteNamespace({ newToken, onChanged, ...calling }: RemoteNamespaceDeps): Namespace {
   const call = patientCall(calling);
-  const ask = async <Op extends Operation>(op: Op, input: InputOf<Op>): Promise<AnswerOf<Op>> =>
-    asked({ call, onTouched }, op, () => input);
-  const change = async <Op extends Asked>(op: Op, input: InputOf<Op>): Promise<AnswerOf<Op>> => {
-    const { actor } = input as { readonly actor: Actor };
+  const asking = { call, onChanged: onChanged ?? (async () => {}) };
+  const ask = <Op extends Operation>(op: Op, input: InputOf<Op>) => asked(asking, op, { paths: [], body: () => input });
+  const change = <Op extends Asked>(op: Op, input: InputOf<Op>) => {
+    const { actor, path, from, to, mount } = input as Changing;
     const { token, isRetry: wasSent } = actor.request ?? { token: newToken(), isRetry: false };
-    return asked({ call, onTouched }, op, (isRetry) => {
-      const request = { token, isRetry: isRetry || wasSent };
-      return { ...input, actor: { ...actor, request } };
+    return asked(asking, op, {
+      paths: [path, from, to, mount?.path].filter((each) => each !== undefined),
+      body: (isRetry) => ({ ...input, actor: { ...actor, request: { token, isRetry: isRetry || wasSent } } }),
     });
   };
   return {
@@ -52,12 +67,9 @@ export function remoteNamespace({ newToken, onTouched = () => {}, ...calling }: 
     setXattr: async (actor, path, name, value, mode) =>
       (await change('setXattr', { actor, path, name, value, mode })).inode,
     removeXattr: async (actor, path, name) => (await change('removeXattr', { actor, path, name })).inode,
-    beginUpload: (actor, path, { mode }) => change('beginUpload', { actor, path, mode }),
-    finishUpload: async (actor, path, upload, { key, kind: _, size, mtime, fingerprint }) => {
-      const said = { ...(mtime !== undefined && { mtime }), ...(fingerprint !== undefined && { fingerprint }) };
-      const entry = { key, kind: 'file', size, ...said } as const;
-      return (await change('finishUpload', { actor, path, upload, entry })).inode;
-    },
+    beginUpload: (actor, path, { mode }) => ask('beginUpload', { actor, path, mode }),
+    finishUpload: async (actor, path, upload, entry) =>
+      (await change('finishUpload', { actor, path, upload, entry: { ...entry, kind: 'file' } })).inode,
     write: async (_, path) => {
       const next = 'write it to its store, where it shows with the next look';
       throw new LeatError('unsupported', `${toText(path)}: whole files cannot be sent through this API; ${next}`);
@@ -73,14 +85,29 @@ export function remoteNamespace({ newToken, onTouched = () => {}, ...calling }: 
   };
 }
 
+interface Asking {
+  readonly call: Call;
+  readonly onChanged: (changed: Changed) => Promise<void>;
+}
+
+interface Question {
+  readonly paths: readonly Path[];
+  readonly body: (isRetry: boolean) => object;
+}
+
 async function asked<Op extends Operation>(
-  { call, onTouched }: { readonly call: Call; readonly onTouched: (keys: readonly RowKey[]) => void },
+  { call, onChanged }: Asking,
   op: Op,
-  input: (isRetry: boolean) => object,
+  { paths, body }: Question,
 ): Promise<AnswerOf<Op>> {
-  const schemas: { readonly input: z.ZodType; readonly answer: z.ZodType } = OPERATIONS[op];
-  const body = (isRetry: boolean) => z.encode(schemas.input, input(isRetry));
-  const answer = await call(`/v1/namespace/${op}`, body, op === 'sync' ? { answerMsMax: SYNC_MS_MAX } : {});
-  onTouched(z.decode(Touched, answer as z.input<typeof Touched>).touched ?? []);
-  return z.decode(schemas.answer, answer) as AnswerOf<Op>;
+  const { input, answer }: { readonly input: z.ZodType; readonly answer: z.ZodType } = OPERATIONS[op];
+  const options = op === 'sync' ? { answerMsMax: SYNC_MS_MAX } : {};
+  let touched: readonly RowKey[] = [];
+  try {
+    const got = await call(`/v1/namespace/${op}`, (isRetry) => z.encode(input, body(isRetry)), options);
+    touched = z.decode(Touched, got as z.input<typeof Touched>).touched ?? [];
+    return z.decode(answer, got) as AnswerOf<Op>;
+  } finally {
+    await onChanged({ paths, touched });
+  }
 }

@@ -38,6 +38,8 @@ export interface NamespaceDeps {
    * times) is done by who is there for it.
    */
   readonly isShared?: boolean;
+  /** Where rows are only read: brings a directory in step with its store, some time, by who may write. */
+  readonly listElsewhere?: (path: Path) => void;
   readonly clock: Clock;
   readonly sleep: (ms: number) => Promise<void>;
   /** Unique and, as text, in the order of making; of letters, digits, `-` and `_`. */

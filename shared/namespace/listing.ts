@@ -35,16 +35,25 @@ export async function listAfresh(context: Context, place: Place): Promise<number
 
 /** A listing that nobody waits for. After a failure it rests, so that an outage is not asked about by every reader. */
 export function listBehind(context: Context, place: Place): void {
-  const { listings, listingPauses } = context;
+  const { listings, listingPauses, listElsewhere } = context;
   const { id } = place.inode;
   if (listings.has(id) || (listingPauses.get(id) ?? 0) > context.clock()) return;
   listingPauses.delete(id);
+  if (listElsewhere) {
+    pause(context, place);
+    listElsewhere(place.path);
+    return;
+  }
   const listing = context.leases.holding(context, () => beginListing(context, place).done);
   listing.catch((error: unknown) => {
     context.log(`${toText(place.path)}: could not be brought in step with its store: ${toLeatError(error).message}`);
-    if (listingPauses.size >= PAUSES_MAX) listingPauses.clear();
-    listingPauses.set(id, context.clock() + PAUSE_MS);
+    pause(context, place);
   });
+}
+
+function pause({ listingPauses, clock }: Context, { inode }: Place): void {
+  if (listingPauses.size >= PAUSES_MAX) listingPauses.clear();
+  listingPauses.set(inode.id, clock() + PAUSE_MS);
 }
 
 async function syncPlace(context: Context, place: Place, onFirstPage: (isWhole: boolean) => void): Promise<number> {

@@ -28,11 +28,14 @@ export const FILE: Inode = {
 const SILENT: NamespaceEvents = { async *follow() {} };
 
 /** An API over a namespace in which every path is the same file, unless a test says otherwise. */
-export function api({
-  loopback = true,
-  events = SILENT,
-  ...own
-}: { loopback?: boolean; events?: NamespaceEvents } & Partial<Namespace> = {}) {
+export function api(
+  {
+    loopback = true,
+    events = SILENT,
+    ...own
+  }: { loopback?: boolean; events?: NamespaceEvents } & Partial<Namespace> = {},
+  further: Partial<ApiDeps> = {},
+) {
   const asked: { actor: Actor; path: Path }[] = [];
   const namespace = {
     async stat(actor: Actor, path: Path): Promise<Found> {
@@ -60,6 +63,7 @@ export function api({
     log: () => {},
     info: async () => Promise.reject(new Error('a bug')),
     stop: () => {},
+    ...further,
   };
   const app = createApi(deps);
   const request = (path: string, headers: Record<string, string> = {}, init: RequestInit = {}) =>

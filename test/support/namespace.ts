@@ -5,6 +5,7 @@ import type { FaultKind } from '#shared/model/faults.ts';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { StoreKey } from '#shared/model/inode.ts';
 import { parsePath, type Path } from '#shared/model/names.ts';
+import type { NamespaceDeps } from '#shared/namespace/context.ts';
 import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import { entriesOf } from '#shared/namespace/store-tree.ts';
 import type { Actor, Namespace, NewMount } from '#shared/namespace/namespace.ts';
@@ -72,10 +73,13 @@ interface Options {
   readonly wrap?: (metastore: EmbeddedMetastore) => EmbeddedMetastore;
 }
 
-let throughDoor: (namespace: Namespace) => Partial<Namespace> = () => ({});
+/** `deps` are what the namespace was made of. */
+type Door = (namespace: Namespace, deps: NamespaceDeps) => Promise<Partial<Namespace>>;
+
+let throughDoor: Door = async () => ({});
 
 /** A test file that runs the tests of others sets here by which way they reach their namespaces. */
-export function reachThrough(door: typeof throughDoor): void {
+export function reachThrough(door: Door): void {
   throughDoor = door;
 }
 
@@ -112,7 +116,7 @@ async function openOver(
 ): Promise<Opened> {
   const logged: string[] = [];
   const metastore = options.wrap?.(heap) ?? heap;
-  const namespace = await createNamespace({
+  const deps: NamespaceDeps = {
     metastore,
     newId: metastore.newId,
     clock: time.clock,
@@ -123,10 +127,11 @@ async function openOver(
     ...(options.directoryIdOf && { directoryIdOf: options.directoryIdOf }),
     owner: ROOT_USER,
     log: (line) => void logged.push(line),
-  });
+  };
+  const namespace = await createNamespace(deps);
   running.push(namespace);
   return {
-    namespace: { ...namespace, ...throughDoor(namespace) },
+    namespace: { ...namespace, ...(await throughDoor(namespace, deps)) },
     metastore,
     logged,
     advance: time.advance,
