@@ -8,6 +8,7 @@ import type { Clock } from '#shared/ports/clock.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import type { Listen } from './api-server.ts';
 import { type CacheKey, type DataCache, dataCache } from './cache/data-cache.ts';
+import type { HotTier } from './joined/hot-tier.ts';
 import { openStores, type Stores } from './stores.ts';
 
 export interface AgentOptions {
@@ -40,8 +41,8 @@ export interface Core {
   /** What `leat info` calls it. */
   readonly metastoreName: string;
   readonly metastore: Metastore;
-  /** Where other threads can read rows; undefined where they cannot. */
-  readonly rowsFile: string | undefined;
+  /** Where other threads can read rows; undefined where they cannot. `hot`: those that are known here, for as long as that counts. */
+  readonly rows: { readonly file: string; readonly hot: HotTier | undefined } | undefined;
   /** What has changed, for the mount and the caches of this process. */
   readonly feed: ChangeFeed;
   /** The same for users, who come and go. */

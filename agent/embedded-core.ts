@@ -30,7 +30,7 @@ export async function embeddedCore(options: AgentOptions, started: End[]): Promi
     startedAt: Math.round(clock()),
     metastoreName,
     metastore,
-    rowsFile,
+    rows: rowsFile === undefined ? undefined : { file: rowsFile, hot: undefined },
     feed,
     followed,
     stores,

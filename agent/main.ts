@@ -48,7 +48,7 @@ async function start(options: AgentOptions, started: End[]): Promise<Agent> {
   started.push(trimWhenIdle());
   started.push(await lockData(data, () => holderOf(data)));
   started.push(() => removeAgentFile(data));
-  const core = await embeddedCore(options, started);
+  const core = await coreOf(options, started);
   const { mount, missing } = await startMount(options, core, started);
   const at = mount && options.at;
 
@@ -78,6 +78,13 @@ async function start(options: AgentOptions, started: End[]): Promise<Agent> {
   return { address, ...facts, mounts, stop, ended };
 }
 
+async function coreOf(options: AgentOptions, started: End[]): Promise<Core> {
+  if (options.join === undefined) return embeddedCore(options, started);
+  // Only now: an agent with rows of its own needs none of AWS's clients for them.
+  const { joinedCore } = await import('./joined-core.ts');
+  return joinedCore(options, options.join, started);
+}
+
 interface Mounting {
   readonly mount?: FuseMount;
   /** Why there is none, when one was wanted. */
@@ -100,14 +107,14 @@ async function startMount(options: AgentOptions, core: Core, started: End[]): Pr
 }
 
 async function openMount(at: string, { config, allowOther, log }: AgentOptions, core: Core): Promise<FuseMount> {
-  const { namespace, cache, cacheDir, feed, metastore, rowsFile, stores, evictionListeners } = core;
+  const { namespace, cache, cacheDir, feed, metastore, rows, stores, evictionListeners } = core;
   const mount = await fuseMount(
     {
       at,
       allowOther,
       profile: config['fuse.profile'],
       cacheDir,
-      rowsFile,
+      rowsFile: rows?.hot ? undefined : rows?.file,
       leaseMs: config['metadata.lease'],
       feed,
     },
