@@ -17,7 +17,7 @@ import type { Condition, RowKey } from '#shared/ports/metastore.ts';
  */
 export type Item = Record<string, AttributeValue>;
 
-export const ITEM_BYTES_MAX = 400 * 1024;
+const ITEM_BYTES_MAX = 400 * 1024;
 /** DynamoDB orders and keys by bytes, but refuses empty ones. No name that could be confused with it begins with a NUL. */
 const EMPTY_NAME = '\0';
 /** What a number takes at most, with its attribute's name and that of `s`: a bound, not the sum that DynamoDB forms. */
@@ -46,7 +46,7 @@ export function toItem(key: RowKey, row: Row, source: string | undefined): Item 
 }
 
 /** Rounded up: a record never ends before its time. */
-export function ttlSeconds(expiresAt: number): number {
+function ttlSeconds(expiresAt: number): number {
   return Math.ceil(expiresAt / 1000);
 }
 

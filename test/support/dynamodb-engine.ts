@@ -71,7 +71,7 @@ export function dynamoTables(kind: EngineKind) {
 }
 
 /** As the stack makes it. */
-export async function createTable(client: DynamoDBClient, table: string): Promise<void> {
+async function createTable(client: DynamoDBClient, table: string): Promise<void> {
   await client.send(
     new CreateTableCommand({
       TableName: table,

@@ -30,11 +30,14 @@ export async function startMinistack(): Promise<DynamoEngine | undefined> {
   let complaint = '';
   child.stderr.on('data', (chunk: Buffer) => (complaint = `${complaint}${chunk.toString()}`.slice(-2000)));
   const ended = once(child, 'exit');
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill);
   const engine: DynamoEngine = {
     name: 'ministack',
     endpoint: `http://127.0.0.1:${port}`,
     async stop() {
-      child.kill('SIGKILL');
+      process.off('exit', kill);
+      kill();
       await ended;
       rmSync(folder, { recursive: true });
     },
