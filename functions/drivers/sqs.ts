@@ -1,12 +1,15 @@
 import {
   ChangeMessageVisibilityBatchCommand,
+  ChangeMessageVisibilityCommand,
   DeleteMessageBatchCommand,
+  DeleteMessageCommand,
   type BatchResultErrorEntry,
   ReceiveMessageCommand,
   SendMessageBatchCommand,
+  SendMessageCommand,
   SQSClient,
 } from '@aws-sdk/client-sqs';
-import { invariant, LeatError } from '#shared/model/faults.ts';
+import { invariant, isFault, LeatError } from '#shared/model/faults.ts';
 import {
   DELIVERIES_MAX,
   type Delivery,
@@ -20,6 +23,7 @@ const BATCH_ENTRIES_MAX = 10;
 const BATCH_BYTES_MAX = MESSAGE_BYTES_MAX;
 const SEND_ATTEMPTS_MAX = 4;
 const SDK_ATTEMPTS_MAX = 4;
+const STALE = /ReceiptHandleIsInvalid|MessageNotInflight|InvalidParameterValue/;
 const CONNECT_MS_MAX = 2000;
 /** Beyond what a receiver waits for. */
 const ANSWER_MS_MAX = 10_000;
@@ -69,31 +73,28 @@ export function sqsWorkQueue({ client, url }: SqsQueue): WorkQueue {
       }
     },
     async done(deliveries) {
-      for (const batch of tens(deliveries)) {
-        const Entries = batch.map(({ receipt }, i) => ({ Id: String(i), ReceiptHandle: receipt }));
-        const command = new DeleteMessageBatchCommand({ QueueUrl: url, Entries });
-        const { Failed = [] } = await client.send(command).catch(refuse(url, 'delete'));
-        demandNoFailure(url, 'delete', Failed);
-      }
+      for (const batch of tens(deliveries)) await ignoringStale(url, 'delete', deletion({ client, url }, batch));
     },
     async hold(deliveries, holdMs) {
-      const VisibilityTimeout = Math.ceil(holdMs / 1000);
-      for (const batch of tens(deliveries)) {
-        const Entries = batch.map(({ receipt }, i) => ({ Id: String(i), ReceiptHandle: receipt, VisibilityTimeout }));
-        const command = new ChangeMessageVisibilityBatchCommand({ QueueUrl: url, Entries });
-        const { Failed = [] } = await client.send(command).catch(refuse(url, 'hold'));
-        demandNoFailure(url, 'hold', Failed);
-      }
+      const seconds = Math.ceil(holdMs / 1000);
+      for (const batch of tens(deliveries)) await ignoringStale(url, 'hold', holding({ client, url }, batch, seconds));
     },
   };
 }
 
-/** SQS takes a batch in part: the rest is sent again. */
-async function sendBatch({ client, url }: SqsQueue, bodies: readonly string[], delaySeconds: number): Promise<void> {
+// A single message is no batch: the request is shorter, and there are engines whose policies know batches by names of their own.
+
+async function sendBatch({ client, url }: SqsQueue, bodies: readonly string[], DelaySeconds: number): Promise<void> {
+  const [MessageBody, more] = bodies;
+  if (MessageBody !== undefined && more === undefined) {
+    await client.send(new SendMessageCommand({ QueueUrl: url, MessageBody, DelaySeconds })).catch(refuse(url, 'send'));
+    return;
+  }
   let open = bodies;
   let why = '';
+  // SQS takes a batch in part: the rest is sent again.
   for (let i = 0; i < SEND_ATTEMPTS_MAX && open.length > 0; i++) {
-    const Entries = open.map((body, at) => ({ Id: String(at), MessageBody: body, DelaySeconds: delaySeconds }));
+    const Entries = open.map((body, at) => ({ Id: String(at), MessageBody: body, DelaySeconds }));
     const command = new SendMessageBatchCommand({ QueueUrl: url, Entries });
     const { Failed = [] } = await client.send(command).catch(refuse(url, 'send'));
     why = Failed[0]?.Message ?? Failed[0]?.Code ?? '';
@@ -102,6 +103,49 @@ async function sendBatch({ client, url }: SqsQueue, bodies: readonly string[], d
   }
   if (open.length === 0) return;
   throw new LeatError('unavailable', `${url}: ${open.length} messages could not be sent (${why}); send them again`);
+}
+
+interface BatchAnswer {
+  readonly Failed?: readonly BatchResultErrorEntry[] | undefined;
+}
+
+async function deletion({ client, url }: SqsQueue, [first, ...more]: readonly Delivery[]): Promise<BatchAnswer> {
+  const QueueUrl = url;
+  if (more.length === 0) {
+    await client.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: first?.receipt }));
+    return {};
+  }
+  const Entries = [first, ...more].map((each, i) => ({ Id: String(i), ReceiptHandle: each?.receipt }));
+  return client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries }));
+}
+
+async function holding(
+  { client, url }: SqsQueue,
+  [first, ...more]: readonly Delivery[],
+  VisibilityTimeout: number,
+): Promise<BatchAnswer> {
+  const QueueUrl = url;
+  if (more.length === 0) {
+    const ReceiptHandle = first?.receipt;
+    await client.send(new ChangeMessageVisibilityCommand({ QueueUrl, ReceiptHandle, VisibilityTimeout }));
+    return {};
+  }
+  const Entries = [first, ...more].map((each, i) => {
+    return { Id: String(i), ReceiptHandle: each?.receipt, VisibilityTimeout };
+  });
+  return client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries }));
+}
+
+/** The sender's fault is a receipt that is not good any more: the hold is over, or it is done. */
+async function ignoringStale(url: string, what: string, sent: Promise<BatchAnswer>): Promise<void> {
+  try {
+    const ofServer = (await sent).Failed?.find(({ SenderFault }) => SenderFault !== true);
+    if (!ofServer) return;
+    throw new LeatError('unavailable', `${url}: ${what}: ${ofServer.Message ?? ofServer.Code}; try again`);
+  } catch (error) {
+    if (error instanceof Error && STALE.test(error.name)) return;
+    throw refused(url, what, error);
+  }
 }
 
 function batchesOf(bodies: readonly string[]): string[][] {
@@ -129,12 +173,6 @@ function tens(deliveries: readonly Delivery[]): Delivery[][] {
   return Array.from({ length: count }, (_, i) => deliveries.slice(i * BATCH_ENTRIES_MAX, (i + 1) * BATCH_ENTRIES_MAX));
 }
 
-/** The sender's fault is a receipt that is not good any more: the hold is over, or it is done. */
-function demandNoFailure(url: string, what: string, failed: readonly BatchResultErrorEntry[]): void {
-  const ofServer = failed.find(({ SenderFault }) => SenderFault !== true);
-  if (ofServer) throw new LeatError('unavailable', `${url}: ${what}: ${ofServer.Message ?? ofServer.Code}; try again`);
-}
-
 const refuse =
   (url: string, what: string) =>
   (error: unknown): never => {
@@ -142,6 +180,7 @@ const refuse =
   };
 
 function refused(url: string, what: string, cause: unknown): LeatError {
+  if (isFault(cause)) return cause;
   const name = cause instanceof Error ? cause.name : '';
   const message = cause instanceof Error ? cause.message : String(cause);
   if (/QueueDoesNotExist|NonExistentQueue/.test(name)) {
