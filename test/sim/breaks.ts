@@ -53,6 +53,8 @@ export const BREAKS = {
       (changes) =>
         changes.filter(({ act, key, when }) => !(act === 'put' && key.directory === PLACES && when === 'any')),
     ),
+  'who meets a young row trusts it': (metastore) => withRows(metastore, settled, (changes) => changes),
+  'who meets a closing directory does not wait': (metastore) => withRows(metastore, opened, (changes) => changes),
 } as const satisfies Record<string, (metastore: Metastore) => Metastore>;
 
 const textOf = ({ directory, name }: RowKey): string => `${directory}/${name}`;
@@ -63,6 +65,18 @@ const isMark = (change: Change): change is Change & { readonly act: 'put' } =>
 function unmarked(change: Change & { readonly act: 'put' }): Change {
   const { closing: _, ...row } = change.row as Exclude<Row, { readonly kind: 'record' }>;
   return { ...change, row };
+}
+
+function settled(row: Row | undefined): Row | undefined {
+  if (!row || row.kind === 'record') return row;
+  const { bornAt: _, ...old } = row;
+  return old;
+}
+
+function opened(row: Row | undefined): Row | undefined {
+  if (!row || row.kind === 'record') return row;
+  const { closing: _, ...open } = row;
+  return open;
 }
 
 const withChanges = (metastore: Metastore, each: (change: Change) => Change): Metastore =>

@@ -20,8 +20,7 @@ export interface Run {
 
 const SELF = { uid: 0, gid: 0, groups: [] };
 const FOUL: Weather = { lostRequests: 0.02, lostAnswers: 0.04, duplicates: 0.08 };
-const CLIENTS_MAX = 4;
-const OPERATIONS_MAX = 4;
+const CLIENTS_MAX = 5;
 const CRASH_RATE = 0.4;
 const CRASH_STEPS = 200;
 const SWEEP_RATE = 0.5;
@@ -96,7 +95,7 @@ interface Client {
 async function actAsClient(world: World, scenario: Scenario, { client, history, tick }: Client): Promise<void> {
   const { scheduler } = world;
   const strand = 100 + client;
-  for (let left = 1 + scheduler.below(OPERATIONS_MAX); left > 0; left--) {
+  for (let left = 1 + scheduler.below(scenario.operationsMax); left > 0; left--) {
     const operation = drawOperation(scheduler, scenario);
     const name = `c${client}-${history.length}`;
     const begun = Promise.withResolvers<void>();

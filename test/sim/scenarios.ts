@@ -10,17 +10,52 @@ export interface Scenario {
   readonly files: readonly string[];
   /** How often each act is drawn. */
   readonly acts: Readonly<Partial<Record<Act, number>>>;
+  /** How many operations a client does, at most. */
+  readonly operationsMax: number;
 }
 
 type Act = Exclude<Operation['act'], 'rename'> | 'renameFile' | 'renameDirectory';
 
 export const SCENARIOS: readonly Scenario[] = [
   {
+    name: 'one directory goes, one entry comes',
+    setup: ['/d/'],
+    directories: ['/d'],
+    files: ['/d/f'],
+    acts: { create: 4, rmdir: 4, stat: 1, list: 1 },
+    operationsMax: 2,
+  },
+  {
+    name: 'one directory is renamed and removed while an entry comes',
+    setup: ['/a/'],
+    directories: ['/a', '/b'],
+    files: ['/a/f', '/b/f'],
+    acts: { create: 3, rmdir: 3, renameDirectory: 3, mkdir: 1, unlink: 1, stat: 1 },
+    operationsMax: 2,
+  },
+  {
+    name: 'directories move below each other',
+    setup: ['/a/', '/b/', '/a/x/', '/b/y/'],
+    directories: ['/a', '/b', '/a/x/b', '/b/y/a'],
+    files: ['/a/x/f'],
+    acts: { renameDirectory: 1 },
+    operationsMax: 2,
+  },
+  {
+    name: 'a tree goes while its parts are moved and filled',
+    setup: ['/t/', '/t/u/', '/o/'],
+    directories: ['/t', '/t/u', '/o/u', '/o/t'],
+    files: ['/t/u/f', '/o/u/f'],
+    acts: { create: 3, removeTree: 3, renameDirectory: 3, rmdir: 2, mkdir: 1, unlink: 1 },
+    operationsMax: 2,
+  },
+  {
     name: 'entries come while their directory goes',
     setup: ['/d/'],
     directories: ['/d'],
     files: ['/d/f', '/d/g'],
     acts: { create: 6, unlink: 3, rmdir: 6, mkdir: 2, stat: 2, list: 2 },
+    operationsMax: 5,
   },
   {
     name: 'directories are renamed under those who work in them',
@@ -28,6 +63,7 @@ export const SCENARIOS: readonly Scenario[] = [
     directories: ['/a', '/b', '/c'],
     files: ['/a/f', '/b/f', '/c/f', '/a/g'],
     acts: { create: 5, unlink: 2, rmdir: 3, mkdir: 1, renameDirectory: 5, renameFile: 1, stat: 1, list: 1 },
+    operationsMax: 5,
   },
   {
     name: 'directories are moved into one another',
@@ -35,6 +71,7 @@ export const SCENARIOS: readonly Scenario[] = [
     directories: ['/a', '/b', '/a/x', '/b/y', '/a/b', '/b/a', '/a/x/b', '/b/y/a'],
     files: ['/a/x/f', '/b/y/f'],
     acts: { create: 1, rmdir: 1, renameDirectory: 8, stat: 1 },
+    operationsMax: 5,
   },
   {
     name: 'trees go while others work in them',
@@ -42,6 +79,7 @@ export const SCENARIOS: readonly Scenario[] = [
     directories: ['/t', '/t/u', '/o', '/o/u', '/t/u/v'],
     files: ['/t/f', '/t/u/f', '/o/f', '/o/u/f'],
     acts: { create: 4, mkdir: 2, unlink: 1, rmdir: 1, removeTree: 3, renameDirectory: 3, renameFile: 2, list: 1 },
+    operationsMax: 5,
   },
   {
     name: 'files take one another’s names',
@@ -49,6 +87,7 @@ export const SCENARIOS: readonly Scenario[] = [
     directories: ['/d', '/e'],
     files: ['/d/f', '/d/g', '/e/f'],
     acts: { create: 4, unlink: 3, renameFile: 5, renameDirectory: 1, rmdir: 2, stat: 2, list: 2 },
+    operationsMax: 5,
   },
 ];
 

@@ -137,8 +137,12 @@ function isReason(expected: Expected, kind: FaultKind, tree: Tree, ways: Ways): 
 
 /** Whether a refusal is one that the file system can have given by now. */
 const REASONS: Partial<Record<FaultKind, (seen: Seen) => boolean>> = {
-  notFound: ({ expected: { act, names, toNames }, tree, ways }) =>
-    endsEarly(tree, names, ways.from, isMaking(act)) || (act === 'rename' && endsEarly(tree, toNames, ways.to, true)),
+  notFound({ expected: { act, names, toNames }, tree, ways, wholes }) {
+    // As Linux has it: a directory that was opened in time, and is gone, has no list.
+    const isGone = act === 'list' && wholes.some((node) => tree.directories.get(node)?.state !== 'there');
+    const isMissing = endsEarly(tree, names, ways.from, isMaking(act));
+    return isGone || isMissing || (act === 'rename' && endsEarly(tree, toNames, ways.to, true));
+  },
   notDirectory(seen) {
     const { expected, tree, ways, wholes } = seen;
     const { act, names, toNames } = expected;

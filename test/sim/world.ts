@@ -22,7 +22,7 @@ export interface Executor {
   die(): void;
 }
 
-/** A break of the protocol, put between one executor and what all share. */
+/** A break of the protocol, put between each executor and what all share. */
 export type Break = (metastore: Metastore) => Metastore;
 
 export interface WorldOptions {
@@ -78,7 +78,7 @@ export async function createWorld(seed: number, { executors, isForetold, broken 
 
   const open = async (strand: number): Promise<Executor> => {
     const skew = (scheduler.random() - 0.5) * SKEW_MS_MAX;
-    const wire = remoteMetastore(strand === 1 && broken ? broken(heap) : heap, {
+    const wire = remoteMetastore(broken?.(heap) ?? heap, {
       scheduler,
       strand,
       weather: () => world.weather,
