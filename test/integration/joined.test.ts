@@ -19,7 +19,7 @@ import {
   refused,
   ROOT_USER,
 } from '../support/namespace.ts';
-import { type Joining, joinedTo, losing, remoteOver } from '../support/remote.ts';
+import { joinedTo, losing, remoteOver } from '../support/remote.ts';
 
 const root = ROOT_USER;
 const mode = 0o755;
@@ -58,7 +58,7 @@ async function cloud() {
   const deps = made as NamespaceDeps;
   const { metastore, recorded } = touchedRows(deps.metastore);
   const namespace = await createNamespace({ ...deps, metastore, newId: drawnId });
-  const join = (joining: Joining = {}) => joinedTo(namespace, deps, { recorded, ...joining });
+  const join = (joining: Parameters<typeof joinedTo>[2] = {}) => joinedTo(namespace, deps, { recorded, ...joining });
   return { namespace, first, deps, join };
 }
 

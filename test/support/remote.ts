@@ -1,5 +1,5 @@
 import { coherence, joinedNamespace } from '#agent/joined/joined-namespace.ts';
-import { patientCall } from '#agent/joined/patient-call.ts';
+import { type Calling, patientCall } from '#agent/joined/patient-call.ts';
 import { type RemoteNamespaceDeps, remoteNamespace } from '#agent/joined/remote-namespace.ts';
 import { readOnly, type ReadRows, remoteRows } from '#agent/joined/remote-rows.ts';
 import type { ApiDeps } from '#functions/api/deps.ts';
@@ -12,7 +12,7 @@ import type { UnderStore } from '#shared/ports/under-store.ts';
 import { api, HERE, OWNER } from './api.ts';
 import { ROOT_USER } from './namespace.ts';
 
-type Fetch = RemoteNamespaceDeps['fetch'];
+export type Fetch = RemoteNamespaceDeps['fetch'];
 
 let tokens = 0;
 
@@ -44,20 +44,33 @@ export function losing(isLost: (count: number) => boolean) {
     };
 }
 
-export interface Joining extends Partial<Pick<ApiDeps, 'recorded'>> {
-  /** What is kept of the rows that come over the API. */
-  readonly kept?: (rows: ReadRows) => { readonly rows: ReadRows; forget(keys: readonly RowKey[]): void };
-  readonly wrap?: (fetch: Fetch) => Fetch;
-}
-
 /** An agent that has joined a namespace made of `deps`: it reads rows over the API, and changes by it. */
 export async function joinedTo(
   namespace: Namespace,
   deps: NamespaceDeps,
-  { kept = (rows) => ({ rows, forget: () => {} }), ...serving }: Joining = {},
+  { recorded, wrap, ...reading }: Joining & Reading = {},
 ): Promise<Namespace> {
-  const calling = callingOf(namespace, { ...serving, rows: deps.metastore });
-  const { rows, forget } = kept(remoteRows(patientCall(calling)));
+  const serving = { rows: deps.metastore, ...(recorded && { recorded }), ...(wrap && { wrap }) };
+  return joinedBy(callingOf(namespace, serving), deps, reading);
+}
+
+interface Joining extends Partial<Pick<ApiDeps, 'recorded'>> {
+  readonly wrap?: (fetch: Fetch) => Fetch;
+}
+
+interface Reading {
+  /** Rows that the agent may read by itself; else they come over the API. */
+  readonly direct?: ReadRows;
+  /** What is kept of them. */
+  readonly kept?: (rows: ReadRows) => { readonly rows: ReadRows; forget(keys: readonly RowKey[]): void };
+}
+
+export async function joinedBy(
+  calling: Calling,
+  deps: NamespaceDeps,
+  { direct, kept = (rows) => ({ rows, forget: () => {} }) }: Reading = {},
+): Promise<Namespace> {
+  const { rows, forget } = kept(direct ?? remoteRows(patientCall(calling)));
   const stores = new Map<MountId, UnderStore>();
   const storeOf = (mount: Parameters<NamespaceDeps['storeOf']>[0]) => {
     const store = deps.storeOf(mount);
