@@ -1,4 +1,5 @@
 import type { Command } from './command.ts';
+import { cost } from './cost.ts';
 import { down } from './down.ts';
 import { events } from './events.ts';
 import { fsCat } from './fs-cat.ts';
@@ -34,4 +35,5 @@ export const commands: readonly Command[] = [
   fsLoad,
   fsFree,
   events,
+  cost,
 ];
