@@ -38,6 +38,8 @@ export async function startMinistack({ dir, port, enforceIam = false }: EngineOp
   await refuseUsed(free);
   const temporary = join(dir, 'tmp');
   mkdirSync(temporary, { recursive: true });
+  // Below this checkout, the engine's own runtime would be taken for modules as ours are.
+  writeFileSync(join(temporary, 'package.json'), '{"type":"commonjs"}');
   const log = join(dir, 'engine.log');
   const output = openSync(log, 'w');
   const child = spawn(binary, [], {

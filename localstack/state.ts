@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { ROOT } from './cdk.ts';
 
 /** What `cloud:up` started, for the next `cloud:up` and for `cloud:down`; of no use to anybody else. */
-export const CLOUD_DIR = join(ROOT, '.leat-cloud');
+export const CLOUD_DIR = process.env['LEAT_CLOUD_DIR'] ?? join(ROOT, '.leat-cloud');
 const FILE = join(CLOUD_DIR, 'state.json');
 
 const State = z.object({
