@@ -85,7 +85,7 @@ function apiFunction(scope: Construct, from: FunctionsProps): IFunction {
 }
 
 function feedFunction(scope: Construct, from: FunctionsProps): { feed: IFunction; feedDeadLetters: Queue } {
-  const { table, props } = from;
+  const { table, jobs, props } = from;
   const feed = leatFunction(scope, 'feed', {
     ...from,
     timeout: FEED_TIMEOUT,
@@ -96,6 +96,8 @@ function feedFunction(scope: Construct, from: FunctionsProps): { feed: IFunction
   for (const statement of [...readStream(table), readTable(table), writeTable(table), sendToInboxes(arn)]) {
     feed.addToRolePolicy(statement);
   }
+  // Times of directories that are not due yet.
+  jobs.grantSendMessages(feed);
   exceptStreams(feed, table);
   const feedDeadLetters = deadLetterQueue(scope, 'FeedDeadLetters');
   new EventSourceMapping(scope, 'FeedSource', {

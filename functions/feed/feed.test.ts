@@ -27,7 +27,7 @@ import type { WorkQueue } from '#shared/ports/work-queue.ts';
 import { file } from '../../test/contract/metastore.contract.ts';
 import { openNamespace, path, ROOT_USER } from '../../test/support/namespace.ts';
 import { streamRecord } from '../../test/support/stream.ts';
-import { FoldedTimes } from './folded-times.ts';
+import { type DueTime, FoldedTimes, writeTimes } from './folded-times.ts';
 import { type FeedDeps, streamFeed } from './feed.ts';
 
 const MODE = { mode: 0o755 };
@@ -50,7 +50,7 @@ function open({ joined = ['one', 'two'], ...own }: Partial<FeedDeps> & { joined?
     agents: { joined: async () => joined.map(agent) },
     inboxOf: (inbox) => inboxes.get(inbox) as WorkQueue,
     count: (changes) => countIn({ metastore, clock }, changes),
-    times: new FoldedTimes({ metastore, clock }),
+    times: new FoldedTimes({ metastore, clock, later: async () => {} }),
     warn: (line) => void warned.push(line),
     ...own,
   });
@@ -153,12 +153,13 @@ describe('FoldedTimes', () => {
     await namespace.mkdir(ROOT_USER, path('/d'), MODE);
     const { inode } = await namespace.stat(ROOT_USER, path('/d'));
     const row = async () => (await namespace.stat(ROOT_USER, path('/d'))).inode;
-    const times = new FoldedTimes({ metastore, clock });
+    const later: DueTime[][] = [];
+    const times = new FoldedTimes({ metastore, clock, later: async (due) => void later.push([...due]) });
     const at = Date.now() + 5000;
     const born = (name: string, bornAt: number): RowChange => change(name, inode.id, { ...file(7), bornAt });
     const fold = (...changes: RowChange[]) =>
       times.fold(changes.map((each) => ({ ...each, sequence: '1', at: Math.floor(at / 1000) * 1000 })));
-    return { namespace, metastore, row, fold, born, at, inode, advance: (ms: number) => void (ahead += ms) };
+    return { namespace, metastore, row, fold, born, at, inode, later, advance: (ms: number) => void (ahead += ms) };
   }
   const written = (ms: number): Partial<Inode> => ({ mtime: nanosOf(ms), ctime: nanosOf(ms) });
 
@@ -169,13 +170,26 @@ describe('FoldedTimes', () => {
   });
 
   it('writes at most once a second, and then what was left', async () => {
-    const { row, fold, born, at, inode, advance } = await openTree();
+    const { row, fold, born, at, inode, later, advance } = await openTree();
     await fold(born('a', at));
+    expect(later).toEqual([]);
     await fold(born('b', at + 1));
+    await fold();
     await fold(born('c', at + 2));
     expect(await row()).toMatchObject({ ...written(at), version: inode.version + 1 });
+    expect(later).toEqual([[[inode.id, at + 1]], [[inode.id, at + 2]]]);
     advance(1001);
     await fold();
+    expect(await row()).toMatchObject({ ...written(at + 2), version: inode.version + 2 });
+  });
+
+  it('has the rest of a burst written by others, who leave newer times', async () => {
+    const { metastore, row, fold, born, at, inode, later } = await openTree();
+    await fold(born('a', at));
+    await fold(born('b', at + 2));
+    for (const due of later.flat()) await writeTimes(metastore, due);
+    expect(await row()).toMatchObject({ ...written(at + 2), version: inode.version + 2 });
+    await writeTimes(metastore, [inode.id, at + 1]);
     expect(await row()).toMatchObject({ ...written(at + 2), version: inode.version + 2 });
   });
 

@@ -6,41 +6,53 @@ import type { Clock } from '#shared/ports/clock.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import type { StreamChange } from './stream-records.ts';
 
-const FOLD_MS = 1000;
+export const FOLD_MS = 1000;
 const WRITES_AT_ONCE = 16;
+/** Of one call: they fit into a message. */
+const LATER_MAX = 1000;
+
+/** When the latest entry of a directory came or went, in milliseconds since the epoch. */
+export type DueTime = readonly [directory: InodeId, at: number];
+
+export interface FoldedTimesDeps {
+  readonly metastore: Metastore;
+  readonly clock: Clock;
+  /** Has `writeTimes` called with them in `FOLD_MS`, by whomever: what is kept here may be gone by then. */
+  readonly later: (due: readonly DueTime[]) => Promise<void>;
+}
 
 /**
  * The times of directories whose entries came or went: at most once a second for each, because creators do not touch their
- * directory. What is not due yet waits for a later batch, in memory: the last change of a burst may leave the times of one that
- * was less than a second earlier.
+ * directory. What comes in between is written with a later batch or, when none comes, by whoever was told to see to it.
  */
 export class FoldedTimes {
-  readonly #metastore: Metastore;
-  readonly #clock: Clock;
-  /** By directory: when the latest change was made. */
+  readonly #deps: FoldedTimesDeps;
   readonly #due = new Map<InodeId, number>();
   /** By directory, in this order: when it was written last. */
   readonly #written = new Map<InodeId, number>();
 
-  constructor({ metastore, clock }: { readonly metastore: Metastore; readonly clock: Clock }) {
-    this.#metastore = metastore;
-    this.#clock = clock;
+  constructor(deps: FoldedTimesDeps) {
+    this.#deps = deps;
   }
 
   async fold(changes: readonly StreamChange[]): Promise<void> {
+    const touched = new Set<InodeId>();
     for (const change of changes) {
       const { directory } = change.key;
       if (!isOfFiles(change) || !touches(change)) continue;
       this.#due.set(directory, Math.max(this.#due.get(directory) ?? 0, timeOf(change)));
+      touched.add(directory);
     }
     const ready = this.#ready();
     for (let at = 0; at < ready.length; at += WRITES_AT_ONCE) {
-      await Promise.all(ready.slice(at, at + WRITES_AT_ONCE).map(([id, time]) => this.#write(id, time)));
+      await Promise.all(ready.slice(at, at + WRITES_AT_ONCE).map((due) => writeTimes(this.#deps.metastore, due)));
     }
+    const left = [...this.#due].filter(([id]) => touched.has(id));
+    for (let at = 0; at < left.length; at += LATER_MAX) await this.#deps.later(left.slice(at, at + LATER_MAX));
   }
 
-  #ready(): [InodeId, number][] {
-    const now = this.#clock();
+  #ready(): DueTime[] {
+    const now = this.#deps.clock();
     for (const [id, at] of this.#written) {
       if (now - at < FOLD_MS) break;
       this.#written.delete(id);
@@ -52,17 +64,17 @@ export class FoldedTimes {
     }
     return ready;
   }
+}
 
-  /**
-   * Not worth a retry: whoever was quicker set the times too, or has removed the directory. Times that somebody has set by hand
-   * since the change, as who unpacks an archive does, stay: that made `ctime` later.
-   */
-  async #write(id: InodeId, at: number): Promise<void> {
-    const directory = await keptDirectory(this.#metastore, id);
-    const time = nanosOf(at);
-    if (!directory || directory.inode.closing || time <= directory.inode.ctime) return;
-    await this.#metastore.commit([putRow(directory.key, directory.inode, { mtime: time, ctime: time })]);
-  }
+/**
+ * Not worth a retry: whoever was quicker set the times too, or has removed the directory. Times that somebody has set by hand
+ * since the change, as who unpacks an archive does, stay: that made `ctime` later.
+ */
+export async function writeTimes(metastore: Metastore, [id, at]: DueTime): Promise<void> {
+  const directory = await keptDirectory(metastore, id);
+  const time = nanosOf(at);
+  if (!directory || directory.inode.closing || time <= directory.inode.ctime) return;
+  await metastore.commit([putRow(directory.key, directory.inode, { mtime: time, ctime: time })]);
 }
 
 /** An entry that a listing of its store has brought had been there all the time. */

@@ -7,13 +7,15 @@ import { dynamoMetastore } from '../drivers/dynamodb.ts';
 import { sqsInboxes } from '../drivers/sqs-inboxes.ts';
 import { sqsClient, sqsWorkQueue } from '../drivers/sqs.ts';
 import { streamFeed } from '../feed/feed.ts';
-import { FoldedTimes } from '../feed/folded-times.ts';
+import { FOLD_MS, FoldedTimes } from '../feed/folded-times.ts';
+import { timesJob } from '../jobs/times-job.ts';
 
-const { LEAT_NAME: name = '', LEAT_TABLE: table = '' } = process.env;
+const { LEAT_NAME: name = '', LEAT_TABLE: table = '', LEAT_JOBS_QUEUE_URL: url = '' } = process.env;
 const clock = () => performance.timeOrigin + performance.now();
 const warn = (message: string) => console.log(JSON.stringify({ name, level: 'warn', message }));
 const metastore = dynamoMetastore({ client: dynamoClient(), table, clock, sleep, random: Math.random, log: warn });
 const queues = sqsClient();
+const jobs = sqsWorkQueue({ client: queues, url });
 
 /** The table's stream: to the log of changes, to the inboxes of agents, into the times of directories. */
 export const handler = streamFeed({
@@ -21,6 +23,6 @@ export const handler = streamFeed({
   agents: new Agents({ metastore, clock, inboxes: sqsInboxes({ client: queues, name }) }),
   inboxOf: (url) => sqsWorkQueue({ client: queues, url }),
   count: (changes) => countIn({ metastore, clock }, changes),
-  times: new FoldedTimes({ metastore, clock }),
+  times: new FoldedTimes({ metastore, clock, later: (due) => jobs.send([timesJob(due)], { delayMs: FOLD_MS }) }),
   warn,
 });

@@ -3,6 +3,7 @@ import { mountOf, openNamespace, path, ROOT_USER as root } from '../../test/supp
 import { eachMessage } from './messages.ts';
 import { type Job, runJob } from './run-job.ts';
 import { changedObjects } from './store-notices.ts';
+import { timesJob } from './times-job.ts';
 
 const eventOf = (...bodies: unknown[]) => ({
   Records: bodies.map((body, i) => ({ messageId: `m${i}`, body: JSON.stringify(body) })),
@@ -64,6 +65,14 @@ describe('a job', () => {
     await namespace.mount(root, mountOf('/m'));
     await runJob(worker, { job: 'sync', path: '/m' });
     expect(await names('/')).toEqual(['m/']);
+  });
+
+  it('writes the times of directories whose entries came or went', async () => {
+    const { namespace, metastore, worker } = await open();
+    const { id } = await namespace.mkdir(root, path('/d'), { mode: 0o755 });
+    const at = Date.now() + 5000;
+    await runJob({ ...worker, metastore }, JSON.parse(timesJob([[id, at]])));
+    expect((await namespace.stat(root, path('/d'))).inode.mtime).toBe(BigInt(at) * 1_000_000n);
   });
 
   it('of an unknown kind is refused', async () => {

@@ -3,11 +3,17 @@ import { INTENTS, TRASH } from '#shared/model/ids.ts';
 import { parsePath } from '#shared/model/names.ts';
 import type { RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
+import { writeTimes } from '../feed/folded-times.ts';
+import { dueTime } from './times-job.ts';
 
-/** `catchUp`: removed trees and debts to stores. `sync`: a directory, and all below, is compared with its store. */
+/**
+ * `catchUp`: removed trees and debts to stores. `sync`: a directory, and all below, is compared with its store. `times`: entries
+ * of these directories came or went then.
+ */
 const Job = z.discriminatedUnion('job', [
   z.object({ job: z.literal('catchUp') }),
   z.object({ job: z.literal('sync'), path: z.string().transform(parsePath) }),
+  z.object({ job: z.literal('times'), due: z.array(z.tuple([z.base64(), z.number()])) }),
 ]);
 export type Job = z.input<typeof Job>;
 
@@ -23,8 +29,12 @@ export interface Worker {
 
 /** Idempotent: a job that is delivered twice finds nothing to do. What does not fit into the time of one function is sent on. */
 export async function runJob(worker: Worker, message: unknown): Promise<void> {
-  const { namespace, isOver } = worker;
+  const { namespace, metastore, isOver } = worker;
   const job = Job.parse(message);
+  if (job.job === 'times') {
+    for (const each of job.due) await writeTimes(metastore, dueTime(each));
+    return;
+  }
   if (job.job === 'sync') await namespace.sync(SELF, job.path, { recursive: true });
   else await namespace.catchUp(isOver);
   await namespace.rest();

@@ -61,7 +61,8 @@ export function dynamoTables(kind: EngineKind) {
     async newTable() {
       const client = newClient();
       const table = `leat-${++tables}`;
-      await createTable(client, table);
+      // An engine that has just started takes its time for the first.
+      await createTable(newClient({ requestMsMax: 30_000 }), table);
       let now = Date.now();
       const clock = () => now;
       const deps = { client, table, clock, sleep, random: Math.random };
