@@ -37,6 +37,20 @@ describe('rows over an API', () => {
     expect((await remote.list(ROOT, page)).map(({ name }) => name)).toEqual(['\xff\0']);
   });
 
+  it('come in pages, as many as are asked for', async () => {
+    const { metastore, remote } = await opened();
+    for (let i = 0; i < 25; i++) {
+      const changes = Array.from({ length: 100 }, (_, j) => {
+        const at = key(String(i * 100 + j).padStart(4, '0'), MOUNTS);
+        return { act: 'put', key: at, when: 'absent', row: record } as const;
+      });
+      await metastore.commit(changes);
+    }
+    for (const limit of [999, 1000, 1001, 2000, 2501, 9000]) {
+      expect(await remote.list(MOUNTS, { limit })).toEqual(await metastore.list(MOUNTS, { limit }));
+    }
+  });
+
   it('are not shown where nobody joins', async () => {
     const call = patientCall(callingOf({} as Namespace));
     await refused('unsupported', remoteRows(call).get([key('a')]));

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { isFault } from '#shared/model/faults.ts';
-import { ROW_READS } from '#shared/namespace/row-reads.ts';
-import type { Metastore } from '#shared/ports/metastore.ts';
+import { PAGE_ROWS_MAX, ROW_READS } from '#shared/namespace/row-reads.ts';
+import type { ListedRow, Metastore } from '#shared/ports/metastore.ts';
 import type { Call } from './patient-call.ts';
 
 export type ReadRows = Pick<Metastore, 'get' | 'list'>;
@@ -33,9 +33,16 @@ export function remoteRows(call: Call): ReadRows {
       const answer = await call('/v1/rows/get', () => z.encode(get.input, { keys }));
       return z.decode(get.answer, answer as z.input<typeof get.answer>).rows.map((row) => row ?? undefined);
     },
-    async list(directory, page) {
-      const answer = await call('/v1/rows/list', () => z.encode(list.input, { directory, ...page }));
-      return z.decode(list.answer, answer as z.input<typeof list.answer>).rows;
+    async list(directory, { after: start, limit }) {
+      const rows: ListedRow[] = [];
+      for (let after = start, isMore = true; isMore; after = rows.at(-1)?.name) {
+        const page = { ...(after !== undefined && { after }), limit: Math.min(limit - rows.length, PAGE_ROWS_MAX) };
+        const answer = await call('/v1/rows/list', () => z.encode(list.input, { directory, ...page }));
+        const found = z.decode(list.answer, answer as z.input<typeof list.answer>).rows;
+        rows.push(...found);
+        isMore = found.length === page.limit && rows.length < limit;
+      }
+      return rows;
     },
   };
 }

@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { AnyRow, Id, Key } from './messages.ts';
 
 const KEYS_MAX = 1000;
-const PAGE_ROWS_MAX = 10_000;
+/** An answer of a function has 6 MB at most. */
+export const PAGE_ROWS_MAX = 1000;
 const name = Key.shape.name;
 
 /** The reading half of the port `Metastore` as messages, for agents that cannot reach the table by themselves. */
