@@ -4,7 +4,8 @@ import { attributesAt } from '#shared/model/row-codec.ts';
 import { Handles } from './handles.ts';
 import type { Node } from './nodes.ts';
 import { ENTRY_BYTES, OUT_HEADER } from './protocol.ts';
-import { errno, Refusal, type Request, type Session, u32, u64 } from './session.ts';
+import { errno, Refusal, type Request, u32, u64 } from './requests.ts';
+import type { Session } from './session.ts';
 
 const DOTS = 2;
 const PAGE = 1024;
@@ -77,8 +78,9 @@ export class Directories {
       then();
     };
     const isUnderWay = after !== undefined && session.rows !== undefined;
-    if (isUnderWay || session.isComplete(directory.node, Date.now()))
-      return take(session.rows?.list(directory.node.inodeId, after ?? '', PAGE) ?? []);
+    const isHere = isUnderWay || session.isComplete(directory.node, Date.now());
+    const page = isHere ? session.rows?.list(directory.node.inodeId, after ?? '', PAGE) : undefined;
+    if (page) return take(page);
     session.ask(request, { ask: 'list', path: session.pathOf(directory.node), after, limit: PAGE }, (answer) => {
       take('entries' in answer ? answer.entries : []);
     });
@@ -113,13 +115,16 @@ export class Directories {
       isPlus,
     }: { directory: OpenDirectory; entry: Entry | undefined; name: string; next: number; isPlus: boolean },
   ): void {
-    const { reply } = this.#session;
+    const session = this.#session;
+    const { reply } = session;
     const attributes = entry && attributesAt(entry.row);
     let dirent = at;
     if (isPlus) {
       if (entry && attributes) {
-        const node = this.#session.looked(directory.node, entry.name, { row: entry.row, attributes });
-        reply.entry(at, node.id, attributes, this.#session.timeoutOf(node));
+        const node = session.looked(directory.node, entry.name, { row: entry.row, attributes });
+        // The page was read a while ago; how long its rows may still be believed, the rows of now tell.
+        const leftMs = session.leftOf(directory.node.inodeId, entry.name, entry.row);
+        reply.entry(at, node.id, attributes, session.timeoutOf(node, leftMs));
       } else reply.clear(at, ENTRY_BYTES);
       dirent += ENTRY_BYTES;
     }

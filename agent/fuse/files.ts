@@ -6,7 +6,8 @@ import { Backings } from './backings.ts';
 import { Handles } from './handles.ts';
 import type { Node } from './nodes.ts';
 import { Fopen, OUT_HEADER, REQUEST_DATA_MAX } from './protocol.ts';
-import { errno, must, Refusal, refuse, type Request, type Session, u32, u64 } from './session.ts';
+import { errno, must, Refusal, refuse, type Request, u32, u64 } from './requests.ts';
+import type { Session } from './session.ts';
 
 const O_ACCMODE = 3;
 const O_TRUNC = 0o1000;
@@ -84,7 +85,7 @@ export class Files {
   /** What was said of a node is kept while it is open, or the kernel keeps its file for the next open. */
   #settle(node: Node): void {
     const isInUse = this.#cachedOpens.has(node) || this.#backings.has(node);
-    if (!isInUse && this.#session.rows) node.attributes = undefined;
+    if (!isInUse && this.#session.rows?.isWhole) node.attributes = undefined;
   }
 
   /** The kernel has forgotten the node, or the cache its file. */

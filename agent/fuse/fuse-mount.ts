@@ -2,15 +2,14 @@ import { closeSync, writeSync } from 'node:fs';
 import module from 'node:module';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { inodeNumber } from '#shared/model/ids.ts';
 import { ROOT_PATH } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
+import type { HotTier } from '../joined/hot-tier.ts';
 import { Counters } from './counters.ts';
 import { detachFrom, mountAt, type MountpointOptions, unmountFrom } from './mountpoint.ts';
-import { Invalidation } from './invalidation.ts';
-import { nodeIdOf } from './nodes.ts';
+import { changedRows } from './invalidation.ts';
 import { Notifications } from './notifications.ts';
 import type { ToMain, ToWorker } from './questions.ts';
 import { Service, type ServiceDeps } from './service.ts';
@@ -19,8 +18,8 @@ import type { WorkerData } from './worker.ts';
 
 export interface FuseOptions extends Omit<MountpointOptions, 'isReadOnly'> {
   readonly cacheDir: string;
-  /** The file of the LMDB metastore; undefined: every question goes to the main thread. */
-  readonly rowsFile: string | undefined;
+  /** Where rows can be read: the LMDB metastore, or a hot tier. Undefined: every question goes to the main thread. */
+  readonly rows: { readonly file: string; readonly hot: Pick<HotTier, 'onWritten'> | undefined } | undefined;
   readonly leaseMs: number;
   /** `training`: read-only, no open calls. */
   readonly profile: 'general' | 'training';
@@ -51,22 +50,28 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
     Object.fromEntries((await deps.namespace.mounts()).map((mount) => [mount.id, mount.syncIntervalMs]));
   const isTraining = options.profile === 'training';
   const { fd, isRoot } = await mountAt({ ...options, isReadOnly: isTraining });
-  const { cacheDir, leaseMs, rowsFile } = options;
-  const link = new WorkerLink(new Service(fd, { ...deps, source }), deps, {
-    session: { fd, cacheDir, leaseMs, wantsPassthrough: isRoot, isTraining, root: { bytes: encodeRow(root) } },
-    rowsFile,
-    mounts: await mountsNow(),
-  });
+  const { cacheDir, leaseMs, rows } = options;
   const notifications = new Notifications(fd, () =>
     deps.log('more changes than the kernel could be told of; it will see some of them when its lease ends'),
   );
-  const invalidation = new Invalidation(root.id, notifications, (message) => link.tell(message));
-  const unsubscribe = options.feed.subscribe(({ source: by, changes }) => {
-    link.committed();
-    if (by !== source) for (const change of changes) invalidation.changed(change);
-  });
+  const link = new WorkerLink(
+    { service: new Service(fd, { ...deps, source }), notifications, ...deps },
+    {
+      session: { fd, cacheDir, leaseMs, wantsPassthrough: isRoot, isTraining, root: { bytes: encodeRow(root) } },
+      rows: rows && { file: rows.file, isHot: rows.hot !== undefined },
+      mounts: await mountsNow(),
+    },
+  );
+  const unsubscribes = [
+    options.feed.subscribe(({ source: by, changes }) => {
+      link.committed();
+      const changed = by === source ? [] : changedRows(changes);
+      if (changed.length > 0) link.tell({ changed });
+    }),
+    rows?.hot?.onWritten(() => link.committed()),
+  ];
   const closed = link.ended.then(() => {
-    unsubscribe();
+    for (const unsubscribe of unsubscribes) unsubscribe?.();
     closeSync(fd);
   });
   return {
@@ -83,9 +88,14 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
       link.tell('stop');
       await closed;
     },
-    evicted: ({ id, generation }) => link.tell({ evicted: { node: nodeIdOf(inodeNumber(id), generation) } }),
+    evicted: (key) => link.tell({ evicted: key }),
     refreshMounts: async () => link.tell({ mounts: await mountsNow() }),
   };
+}
+
+interface LinkDeps extends Pick<ServiceDeps, 'cache' | 'log'> {
+  readonly service: Service;
+  readonly notifications: Notifications;
 }
 
 /** The worker that speaks with the kernel, and what goes to it and comes from it. */
@@ -95,15 +105,9 @@ class WorkerLink {
   readonly #worker: Worker;
   readonly #wakeFd = eventFd();
   readonly #counters = new Counters();
-  readonly #service: Service;
-  readonly #deps: Pick<ServiceDeps, 'cache' | 'log'>;
+  readonly #deps: LinkDeps;
 
-  constructor(
-    service: Service,
-    deps: Pick<ServiceDeps, 'cache' | 'log'>,
-    data: Omit<WorkerData, 'wakeFd' | 'counters'>,
-  ) {
-    this.#service = service;
+  constructor(deps: LinkDeps, data: Omit<WorkerData, 'wakeFd' | 'counters'>) {
     this.#deps = deps;
     const workerData: WorkerData = { ...data, wakeFd: this.#wakeFd, counters: this.#counters.memory };
     // A worker has a compile cache only by way of the environment.
@@ -114,7 +118,7 @@ class WorkerLink {
     this.#worker.on('error', (error) => deps.log(`the FUSE session failed: ${error.stack ?? error.message}`));
     this.ended = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve())).then(() => {
       this.isOver = true;
-      service.close();
+      deps.service.close();
       closeSync(this.#wakeFd);
     });
   }
@@ -130,10 +134,11 @@ class WorkerLink {
   }
 
   async #receive(message: ToMain): Promise<void> {
-    if ('id' in message) this.tell({ id: message.id, ...(await this.#service.answer(message)) });
-    else if ('interrupt' in message) this.#service.interrupt(message.interrupt);
-    else if ('close' in message) this.#service.closeFile(message.close);
+    if ('id' in message) this.tell({ id: message.id, ...(await this.#deps.service.answer(message)) });
+    else if ('interrupt' in message) this.#deps.service.interrupt(message.interrupt);
+    else if ('close' in message) this.#deps.service.closeFile(message.close);
     else if ('touched' in message) for (const key of message.touched) this.#deps.cache.touched(key);
+    else if ('notices' in message) for (const notice of message.notices) this.#deps.notifications.push(notice);
     else this.#deps.log(message.log);
   }
 }

@@ -1,40 +1,53 @@
-import { ABOVE_ROOT, type InodeId, inodeNumber } from '#shared/model/ids.ts';
+import { ABOVE_ROOT, type InodeId } from '#shared/model/ids.ts';
+import type { Inode } from '#shared/model/inode.ts';
+import type { Name } from '#shared/model/names.ts';
 import type { RowChange } from '#shared/ports/change-feed.ts';
-import { nodeIdOf, ROOT_NODE } from './nodes.ts';
-import type { Notifications } from './notifications.ts';
-import type { ToWorker } from './questions.ts';
+import { type Content, type Nodes, ROOT_NODE } from './nodes.ts';
 
-/** Tells the kernel and the worker of rows that others changed: a name may lead elsewhere, attributes may differ. */
-export class Invalidation {
-  readonly #notifications: Notifications;
-  readonly #tell: (message: ToWorker) => void;
-  #rootId: InodeId;
+/** A row that others have changed, as far as the kernel has to know. */
+export interface ChangedRow {
+  readonly directory: InodeId;
+  readonly name: Name;
+  readonly before: Content | undefined;
+  readonly after: Content | undefined;
+  /** An inode of the first version has never been anywhere else. */
+  readonly mayHaveMoved: boolean;
+}
 
-  constructor(rootId: InodeId, notifications: Notifications, tell: (message: ToWorker) => void) {
-    this.#rootId = rootId;
-    this.#notifications = notifications;
-    this.#tell = tell;
+/** What the kernel is to forget: what a name leads to, or the attributes of a node. */
+export type Notice =
+  | { readonly entry: { readonly parent: number; readonly name: Name } }
+  | { readonly attributes: number };
+
+/** Without what is no file or directory. */
+export function changedRows(changes: readonly RowChange[]): ChangedRow[] {
+  return changes.flatMap(({ key, before, after }) => {
+    if (before?.kind === 'record' || after?.kind === 'record') return [];
+    const mayHaveMoved = after !== undefined && after.version > 1;
+    return [{ ...key, before: before && contentIn(before), after: after && contentIn(after), mayHaveMoved }];
+  });
+}
+
+const contentIn = ({ kind, id, generation }: Inode): Content => ({
+  inodeId: id,
+  generation: kind === 'directory' ? 0 : generation,
+});
+
+/** By those who know the nodes: puts them where they lie now, and says what to tell the kernel, if it knows anything of it. */
+export function noticeOf(
+  nodes: Nodes,
+  { directory, name, before, after, mayHaveMoved }: ChangedRow,
+): Notice | undefined {
+  if (directory === ABOVE_ROOT) {
+    // The root gets another inode when the store at `/` comes or goes.
+    if (after) nodes.root.inodeId = after.inodeId;
+    return { attributes: ROOT_NODE };
   }
-
-  changed({ key, before, after }: RowChange): void {
-    if (before?.kind === 'record' || after?.kind === 'record') return;
-    if (key.directory === ABOVE_ROOT) {
-      this.#rootId = after?.id ?? this.#rootId;
-      return this.#notifications.attributes(ROOT_NODE);
-    }
-    const parent = this.#nodeOf(key.directory);
-    if (after) {
-      const node =
-        after.kind === 'directory' ? this.#nodeOf(after.id) : nodeIdOf(inodeNumber(after.id), after.generation);
-      // An inode of the first version has never been anywhere else.
-      if (!before && after.version > 1) this.#tell({ placed: { node, parent, name: key.name } });
-      if (before?.id === after.id && before.generation === after.generation)
-        return this.#notifications.attributes(node);
-    }
-    if (before) this.#notifications.entry(parent, key.name);
+  const parent = nodes.find({ inodeId: directory, generation: 0 });
+  const node = after && nodes.find(after);
+  if (node && parent && !before && mayHaveMoved) Object.assign(node, { parent, name });
+  if (after && before?.inodeId === after.inodeId && before.generation === after.generation) {
+    return node && { attributes: node.id };
   }
-
-  #nodeOf(directory: InodeId): number {
-    return directory === this.#rootId ? ROOT_NODE : nodeIdOf(inodeNumber(directory), 0);
-  }
+  return before && parent && { entry: { parent: parent.id, name } };
 }

@@ -1,20 +1,11 @@
+import { ABOVE_ROOT } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import { attributesAt, decodeRow } from '#shared/model/row-codec.ts';
 import { OUT_HEADER, SetAttr } from './protocol.ts';
-import { type Node, nodeIdOfAttributes } from './nodes.ts';
+import type { Node } from './nodes.ts';
 import type { Answer, Question, WirePatch } from './questions.ts';
-import {
-  errno,
-  FIRST_ARGUMENT,
-  must,
-  nameAt,
-  refuse,
-  Refusal,
-  type Request,
-  type Session,
-  u32,
-  u64,
-} from './session.ts';
+import { errno, FIRST_ARGUMENT, must, nameAt, refuse, Refusal, type Request, u32, u64 } from './requests.ts';
+import type { Session } from './session.ts';
 
 const RENAME_NOREPLACE = 1;
 const XATTR_CREATE = 1;
@@ -29,8 +20,10 @@ export function lookup(session: Session, request: Request): void {
   if (session.isComplete(parent, now)) {
     const row = session.childRow(parent.inodeId, name);
     const attributes = row && attributesAt(row);
-    if (!attributes) return session.error(request.unique, errno.ENOENT);
-    if (session.isSettled(attributes, now)) return session.sendEntry(request, parent, name, row);
+    const leftMs = session.rows?.leftMs ?? 0;
+    if (attributes && session.isSettled(attributes, now))
+      return session.sendEntry(request, parent, { name, row, leftMs });
+    if (!attributes && session.rows?.isAbsent(parent.inodeId, name)) return session.error(request.unique, errno.ENOENT);
   }
   askForEntry(session, request, { parent, name, question: { ask: 'stat', path: session.childPath(parent, name) } });
 }
@@ -42,19 +35,30 @@ interface AskedEntry {
 }
 
 function askForEntry(session: Session, request: Request, { parent, name, question }: AskedEntry): void {
-  session.ask(request, question, (answer) => session.sendEntry(request, parent, name, rowIn(answer)));
+  session.ask(request, question, (answer) => {
+    const row = rowIn(answer);
+    // What was just made is as new as can be, and the rows may not have it yet.
+    const isRead = question.ask === 'stat';
+    session.sendEntry(request, parent, {
+      name,
+      row,
+      ...(isRead && { leftMs: session.leftOf(parent.inodeId, name, row) }),
+    });
+  });
 }
 
 export function getAttributes(session: Session, request: Request): void {
   const node = session.node(request);
-  const attributes = session.rows && session.attributesOf(node);
-  if (attributes) return session.sendAttributes(request.unique, node, attributes);
+  const attributes = session.attributesNow(node);
+  if (attributes) return session.sendAttributes(request.unique, node, attributes, session.rows?.leftMs);
   // Replaced or removed: what was said of it stays true for who has it open.
   const kept = (code: number) => session.sendAttributes(request.unique, node, node.attributes ?? refuse(code));
   const take = (answer: Answer) => {
-    const found = must(attributesAt(rowIn(answer)));
-    if (node.parent && nodeIdOfAttributes(found) !== node.id) kept(errno.ESTALE);
-    else session.sendAttributes(request.unique, node, found);
+    const row = rowIn(answer);
+    const found = must(attributesAt(row));
+    if (node.parent && !node.isOf(row, found)) return kept(errno.ESTALE);
+    const leftMs = session.leftOf(node.parent?.inodeId ?? ABOVE_ROOT, node.name, row);
+    session.sendAttributes(request.unique, node, found, leftMs);
   };
   session.ask(request, { ask: 'stat', path: session.pathOf(node) }, take, kept);
 }

@@ -1,28 +1,33 @@
-import type { InodeId } from '#shared/model/ids.ts';
+import { type InodeId, inodeNumber, isLongId } from '#shared/model/ids.ts';
 import { type Name, type Path, PATH_BYTES_MAX } from '#shared/model/names.ts';
-import type { HotAttributes } from '#shared/model/row-codec.ts';
+import { type HotAttributes, idAt } from '#shared/model/row-codec.ts';
 
 export const ROOT_NODE = 1;
 /** A path has no more names than that: each is a byte and a slash at least. */
 const DEPTH_MAX = PATH_BYTES_MAX / 2;
 const GENERATIONS = 4096;
 const GENERATION_FACTOR = 2 ** 40;
+/** From here on are the nodes of inodes with long ids, and below it the others. */
+const LONG_BASE = 2 ** 52;
 
 /**
  * A node id says which content of which inode: another content has another node, so that the kernel never mixes their pages or
- * their backing files. It is computed, so the main thread can name a node, and a restarted agent names it the same.
+ * their backing files.
  */
-export function nodeIdOf(inode: number, generation: number): number {
-  return (generation % GENERATIONS) * GENERATION_FACTOR + inode;
+export interface Content {
+  readonly inodeId: InodeId;
+  /** Of a directory 0. */
+  readonly generation: number;
 }
 
-export function nodeIdOfAttributes({ kind, inodeNumber: inode, generation }: HotAttributes): number {
-  return nodeIdOf(inode, kind === 'directory' ? 0 : generation);
+export function contentOf(row: Uint8Array, { kind, generation }: HotAttributes): Content {
+  return { inodeId: idAt(row), generation: kind === 'directory' ? 0 : generation };
 }
 
 /** What the kernel knows of one content. There are as many as it has files in mind, so a node is kept small. */
 export class Node {
   readonly id: number;
+  readonly generation: number;
   inodeId: InodeId;
   parent: Node | undefined;
   name: Name;
@@ -34,21 +39,46 @@ export class Node {
   /** What was last said of it, kept where the rows cannot say it again: see `Session.attributesOf`. */
   attributes: HotAttributes | undefined;
 
-  constructor(id: number, inodeId: InodeId, parent: Node | undefined, name: Name) {
+  constructor(id: number, { inodeId, generation }: Content, parent: Node | undefined, name: Name) {
     this.id = id;
+    this.generation = generation;
     this.inodeId = inodeId;
     this.parent = parent;
     this.name = name;
     this.syncIntervalMs = parent?.syncIntervalMs;
   }
+
+  /** Whether this row is of the node's content. */
+  isOf(row: Uint8Array, attributes: HotAttributes): boolean {
+    const { inodeId, generation } = this;
+    // Short ids are their numbers: no text has to be made of the one in the row.
+    if (!isLongId(inodeId)) return this.id === nodeIdOf(attributes.inodeNumber, generationOf(attributes));
+    return generationOf(attributes) === generation && idAt(row) === inodeId;
+  }
 }
+
+const generationOf = ({ kind, generation }: HotAttributes): number => (kind === 'directory' ? 0 : generation);
+
+const nodeIdOf = (inode: number, generation: number): number => (generation % GENERATIONS) * GENERATION_FACTOR + inode;
+
+/** Where a content's node is, unless that one was taken by another: which can happen to long ids only, and hardly ever does. */
+function firstNodeId({ inodeId, generation }: Content): number {
+  const number = inodeNumber(inodeId);
+  return isLongId(inodeId) ? LONG_BASE + ((number + generation) % LONG_BASE) : nodeIdOf(number, generation);
+}
+
+const textOf = ({ inodeId, generation }: Content): string => `${inodeId}${generation}`;
 
 /** Exactly the nodes that the kernel holds: its lookups count them in, its forgets count them out. */
 export class Nodes {
+  readonly root: Node;
   readonly #byId = new Map<number, Node>();
+  /** Those whose number was another's when they came. */
+  readonly #displaced = new Map<string, Node>();
   readonly #onGone: (node: Node) => void;
 
   constructor(root: Node, onGone: (node: Node) => void) {
+    this.root = root;
     this.#byId.set(root.id, root);
     this.#onGone = onGone;
   }
@@ -61,17 +91,26 @@ export class Nodes {
     return this.#byId.get(id);
   }
 
+  find(content: Content): Node | undefined {
+    if (content.inodeId === this.root.inodeId) return this.root;
+    return this.#at(firstNodeId(content), content);
+  }
+
   /** One more lookup of what lies at a place; answers its node, new or known. */
-  looked(parent: Node, name: Name, { id, inodeId }: { readonly id: number; readonly inodeId: InodeId }): Node {
-    const known = this.#byId.get(id);
+  looked(parent: Node, name: Name, content: Content): Node {
+    const first = firstNodeId(content);
+    const known = this.#at(first, content);
     if (known) {
       known.parent = parent;
       known.name = name;
       known.lookups++;
       return known;
     }
-    const node = new Node(id, inodeId, parent, name);
+    let id = first;
+    while (this.#byId.has(id)) id = LONG_BASE + ((id + 1) % LONG_BASE);
+    const node = new Node(id, content, parent, name);
     this.#byId.set(id, node);
+    if (id !== first) this.#displaced.set(textOf(content), node);
     return node;
   }
 
@@ -81,8 +120,19 @@ export class Nodes {
     node.lookups -= lookups;
     if (node.lookups > 0) return;
     this.#byId.delete(id);
+    if (this.#displaced.size > 0 && id !== firstNodeId(node)) this.#displaced.delete(textOf(node));
     this.#onGone(node);
   }
+
+  #at(first: number, content: Content): Node | undefined {
+    const node = this.#byId.get(first);
+    if (!isLongId(content.inodeId) || (node && isSame(node, content))) return node;
+    return this.#displaced.size > 0 ? this.#displaced.get(textOf(content)) : undefined;
+  }
+}
+
+function isSame(node: Content, { inodeId, generation }: Content): boolean {
+  return node.inodeId === inodeId && node.generation === generation;
 }
 
 /** Where a node was last seen; undefined when that makes no sense any more, as when others have moved what lies above it. */

@@ -1,5 +1,5 @@
 import { write } from 'node:fs';
-import type { Name } from '#shared/model/names.ts';
+import type { Notice } from './invalidation.ts';
 import { Notify, OUT_HEADER } from './protocol.ts';
 
 const QUEUE_MAX = 10_000;
@@ -19,29 +19,12 @@ export class Notifications {
     this.#onOverflow = onOverflow;
   }
 
-  /** The name may lead elsewhere, or nowhere. */
-  entry(parent: number, name: Name): void {
-    const message = header(Notify.INVAL_ENTRY, 16 + name.length + 1);
-    message.writeBigUInt64LE(BigInt(parent), OUT_HEADER);
-    message.writeUInt32LE(name.length, OUT_HEADER + 8);
-    message.write(name, OUT_HEADER + 16, 'latin1');
-    this.#push(message);
-  }
-
-  /** Attributes only: the pages of a node never change. */
-  attributes(node: number): void {
-    const message = header(Notify.INVAL_INODE, 24);
-    message.writeBigUInt64LE(BigInt(node), OUT_HEADER);
-    message.writeBigInt64LE(-1n, OUT_HEADER + 8);
-    this.#push(message);
-  }
-
-  #push(message: Buffer): void {
+  push(notice: Notice): void {
     if (this.#queue.length >= QUEUE_MAX) {
       this.#onOverflow(); // the lease bounds how long the kernel may be wrong
       return;
     }
-    this.#queue.push(message);
+    this.#queue.push('entry' in notice ? entryMessage(notice.entry) : attributesMessage(notice.attributes));
     if (!this.#isWriting) this.#next();
   }
 
@@ -50,6 +33,22 @@ export class Notifications {
     this.#isWriting = message !== undefined;
     if (message) write(this.#fd, message, 0, message.length, null, () => this.#next()); // ENOENT: it knew nothing of it
   }
+}
+
+function entryMessage({ parent, name }: Extract<Notice, { readonly entry: object }>['entry']): Buffer {
+  const message = header(Notify.INVAL_ENTRY, 16 + name.length + 1);
+  message.writeBigUInt64LE(BigInt(parent), OUT_HEADER);
+  message.writeUInt32LE(name.length, OUT_HEADER + 8);
+  message.write(name, OUT_HEADER + 16, 'latin1');
+  return message;
+}
+
+/** Attributes only: the pages of a node never change. */
+function attributesMessage(node: number): Buffer {
+  const message = header(Notify.INVAL_INODE, 24);
+  message.writeBigUInt64LE(BigInt(node), OUT_HEADER);
+  message.writeBigInt64LE(-1n, OUT_HEADER + 8);
+  return message;
 }
 
 function header(code: number, payload: number): Buffer {

@@ -1,6 +1,7 @@
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Name, Path } from '#shared/model/names.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
+import type { ChangedRow, Notice } from './invalidation.ts';
 
 /** Who asks, as the kernel says. */
 export interface Caller {
@@ -58,6 +59,7 @@ export type ToMain =
   | { readonly interrupt: number }
   | { readonly close: number }
   | { readonly touched: readonly CacheKey[] }
+  | { readonly notices: readonly Notice[] }
   | { readonly log: string };
 
 /** Main to worker. */
@@ -65,6 +67,6 @@ export type ToWorker =
   | { readonly id: number; readonly answer: Answer }
   | { readonly id: number; readonly errno: number }
   | { readonly mounts: Readonly<Record<string, number>> }
-  /** A file of this id lies elsewhere now. */
-  | { readonly placed: { readonly node: number; readonly parent: number; readonly name: Name } }
-  | { readonly evicted: { readonly node: number } };
+  /** By others, in one commit. What the kernel is to be told of it comes back as `notices`. */
+  | { readonly changed: readonly ChangedRow[] }
+  | { readonly evicted: CacheKey };

@@ -1,23 +1,14 @@
 import { writeSync } from 'node:fs';
-import { constants } from 'node:os';
 import { ABOVE_ROOT, type InodeId } from '#shared/model/ids.ts';
-import { joinPath, NAME_BYTES_MAX, type Name, type Path } from '#shared/model/names.ts';
+import { joinPath, type Name, type Path } from '#shared/model/names.ts';
 import { attributesAt, decodeRow, type HotAttributes, idAt } from '#shared/model/row-codec.ts';
 import type { Rows } from '../embedded/lmdb-rows.ts';
 import type { Counters } from './counters.ts';
-import { Node, nodeIdOfAttributes, Nodes, pathOf, ROOT_NODE } from './nodes.ts';
-import {
-  ATTR_REPLY_BYTES,
-  ENTRY_BYTES,
-  IN_HEADER,
-  OUT_HEADER,
-  Reply,
-  REQUEST_DATA_MAX,
-  type Timeout,
-} from './protocol.ts';
-import type { Answer, Caller, Question, ToMain } from './questions.ts';
+import { contentOf, Node, Nodes, pathOf, ROOT_NODE } from './nodes.ts';
+import { ATTR_REPLY_BYTES, ENTRY_BYTES, OUT_HEADER, Reply, REQUEST_DATA_MAX, type Timeout } from './protocol.ts';
+import type { Answer, Question, ToMain } from './questions.ts';
+import { errno, must, Refusal, refuse, type Request, type Unique } from './requests.ts';
 
-export const errno = constants.errno;
 /** Rows younger than this may still be taken back: the namespace confirms them. */
 const YOUNG_MS = 10_000;
 
@@ -28,31 +19,6 @@ export interface SessionOptions {
   readonly wantsPassthrough: boolean;
   readonly isTraining: boolean;
   readonly root: { readonly bytes: Uint8Array };
-}
-
-/** The number of a request, as two words. */
-export type Unique = readonly [number, number];
-
-/** One request of the kernel, valid until the next is read. */
-export interface Request {
-  readonly opcode: number;
-  readonly unique: Unique;
-  readonly node: number;
-  readonly caller: Caller;
-  readonly bytes: Buffer;
-  readonly length: number;
-}
-
-/** An answer in errno form: what a handler throws to refuse. */
-export class Refusal {
-  readonly errno: number;
-  constructor(code: number) {
-    this.errno = code;
-  }
-}
-
-export function refuse(code: number): never {
-  throw new Refusal(code);
 }
 
 interface SessionMeans {
@@ -74,6 +40,13 @@ export interface SeenRow {
   readonly attributes: HotAttributes;
 }
 
+/** What was found at a name, and how long that may be believed; absent: as long as the lease is. */
+interface FoundEntry {
+  readonly name: Name;
+  readonly row: Uint8Array;
+  readonly leftMs?: number;
+}
+
 /** State and means of the session that all its handlers share: nodes, rows, replies, questions to the main thread. */
 export class Session {
   readonly options: SessionOptions;
@@ -85,6 +58,8 @@ export class Session {
   readonly #waiting = new Map<number, Waiting>();
   #questions = 0;
   #commits = 0;
+  /** Of the rows, taken since the event loop has last had a turn. */
+  snapshots = 0;
   /** By mount id, as the namespace has them. */
   syncIntervals: Readonly<Record<string, number>> = {};
 
@@ -93,8 +68,10 @@ export class Session {
     this.rows = rows;
     this.#means = means;
     this.#lease = timeout(options.leaseMs);
-    const root = new Node(ROOT_NODE, idAt(options.root.bytes), undefined, '' as Name);
-    root.attributes = must(attributesAt(options.root.bytes));
+    const { bytes } = options.root;
+    const attributes = must(attributesAt(bytes));
+    const root = new Node(ROOT_NODE, contentOf(bytes, attributes), undefined, '' as Name);
+    root.attributes = attributes;
     this.nodes = new Nodes(root, (node) => means.onGone(node));
   }
 
@@ -102,13 +79,13 @@ export class Session {
     this.#means.post(message);
   }
 
-  /** Before each request: what has been committed shows from now on. True when that took a new snapshot of the rows. */
-  refresh(): boolean {
+  /** Before each request: what has been committed shows from now on. */
+  refresh(): void {
     const { commits } = this.#means.counters;
-    if (commits === this.#commits) return false;
+    if (commits === this.#commits) return;
     this.#commits = commits;
+    this.snapshots++;
     this.rows?.refresh();
-    return true;
   }
 
   /** Asks the main thread; the worker goes on, and `resume` or `refused` replies when the answer is there. */
@@ -172,22 +149,34 @@ export class Session {
   }
 
   /** One lookup more of what a row of this directory says; replies with it. */
-  sendEntry(request: Request, parent: Node, name: Name, row: Uint8Array): void {
+  sendEntry(request: Request, parent: Node, { name, row, leftMs }: FoundEntry): void {
     const attributes = must(attributesAt(row));
     const node = this.looked(parent, name, { row, attributes });
-    this.reply.entry(OUT_HEADER, node.id, attributes, this.timeoutOf(node));
+    this.reply.entry(OUT_HEADER, node.id, attributes, this.timeoutOf(node, leftMs));
     this.send(request.unique, ENTRY_BYTES);
   }
 
-  sendAttributes(unique: Unique, node: Node, attributes: HotAttributes): void {
-    this.reply.attributeReply(OUT_HEADER, attributes, this.timeoutOf(node));
+  sendAttributes(unique: Unique, node: Node, attributes: HotAttributes, leftMs?: number): void {
+    this.reply.attributeReply(OUT_HEADER, attributes, this.timeoutOf(node, leftMs));
     this.send(unique, ATTR_REPLY_BYTES);
   }
 
-  /** How long the kernel may keep what it was told: no longer than the store's listing is believed. */
-  timeoutOf({ syncIntervalMs = -1 }: Node): Timeout {
+  /** How long the kernel may keep what it was told: no longer than the row is believed, or the store's listing. */
+  timeoutOf({ syncIntervalMs = -1 }: Node, leftMs = Number.POSITIVE_INFINITY): Timeout {
     const { leaseMs } = this.options;
-    return syncIntervalMs < 0 || syncIntervalMs >= leaseMs ? this.#lease : timeout(syncIntervalMs);
+    const ms = Math.min(leaseMs, leftMs, syncIntervalMs < 0 ? leaseMs : syncIntervalMs);
+    return ms === leaseMs ? this.#lease : timeout(ms);
+  }
+
+  /**
+   * How long a row may be believed that was read before, here or by the main thread. It may have been changed since, and the
+   * kernel been told to forget it before we tell of it: then the rows have another by now, or none.
+   */
+  leftOf(directory: InodeId, name: Name, row: Uint8Array): number {
+    if (!this.rows || this.rows.isWhole) return Number.POSITIVE_INFINITY;
+    this.refresh();
+    const now = this.childRow(directory, name);
+    return now && Buffer.compare(now, row) === 0 ? this.rows.leftMs : 0;
   }
 
   node(request: Request): Node {
@@ -204,8 +193,8 @@ export class Session {
 
   /** Takes in what a row says: one lookup more of its node. */
   looked(parent: Node, name: Name, { row, attributes }: SeenRow): Node {
-    const node = this.nodes.looked(parent, name, { id: nodeIdOfAttributes(attributes), inodeId: idAt(row) });
-    if (!this.rows || node.attributes) node.attributes = attributes;
+    const node = this.nodes.looked(parent, name, contentOf(row, attributes));
+    if (!this.rows?.isWhole || node.attributes) node.attributes = attributes;
     node.syncIntervalMs = attributes.isMountPoint ? this.#mountInterval(row) : parent.syncIntervalMs;
     return node;
   }
@@ -214,7 +203,7 @@ export class Session {
   rowOf(node: Node): SeenRow | undefined {
     const row = node.parent ? this.childRow(node.parent.inodeId, node.name) : this.childRow(ABOVE_ROOT, '' as Name);
     const attributes = row && attributesAt(row);
-    if (!attributes || (node.parent && nodeIdOfAttributes(attributes) !== node.id)) return undefined;
+    if (!attributes || (node.parent && !node.isOf(row, attributes))) return undefined;
     if (attributes.isMountPoint) node.syncIntervalMs = this.#mountInterval(row);
     else if (!node.parent) node.syncIntervalMs = undefined;
     // The root gets another inode when the store at `/` is unmounted.
@@ -229,14 +218,19 @@ export class Session {
     return attributes ?? node.attributes;
   }
 
-  /** True when the rows of a directory say all there is, now. */
+  /** Undefined where only the main thread can tell how they are now. */
+  attributesNow(node: Node): HotAttributes | undefined {
+    return this.rows?.isWhole ? this.attributesOf(node) : this.rowOf(node)?.attributes;
+  }
+
+  /** True when what the rows say of a name in a directory, or that there is none, is so as far as its store is concerned. */
   isComplete(directory: Node, now: number): boolean {
     if (directory.completeAt === this.#commits) return true;
     const attributes = this.rowOf(directory)?.attributes;
     if (!attributes || attributes.isClosing) return false;
     const { syncIntervalMs } = directory;
     const isForGood = syncIntervalMs === undefined || (syncIntervalMs < 0 && attributes.listedAt !== undefined);
-    if (isForGood) directory.completeAt = this.#commits;
+    if (isForGood && this.rows?.isWhole) directory.completeAt = this.#commits;
     return isForGood || (attributes.listedAt !== undefined && now - attributes.listedAt < syncIntervalMs);
   }
 
@@ -254,21 +248,4 @@ export class Session {
   }
 }
 
-const timeout = (ms: number): Timeout => ({ seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 });
-
-/** The name in a request, checked: the kernel passes what the caller wrote. */
-export function nameAt(request: Request, at: number): { readonly name: Name; readonly end: number } {
-  const end = request.bytes.indexOf(0, at);
-  const name = request.bytes.toString('latin1', at, end) as Name;
-  if (name.length > NAME_BYTES_MAX) throw new Refusal(errno.ENAMETOOLONG);
-  return { name, end: end + 1 };
-}
-
-export const u32 = (request: Request, at: number): number => request.bytes.readUInt32LE(at);
-export const u64 = (request: Request, at: number): number =>
-  request.bytes.readUInt32LE(at) + request.bytes.readUInt32LE(at + 4) * 2 ** 32;
-export const FIRST_ARGUMENT = IN_HEADER;
-
-export function must<Value>(value: Value | undefined): Value {
-  return value ?? refuse(errno.EIO);
-}
+const timeout = (ms: number): Timeout => ({ seconds: Math.floor(ms / 1000), nanos: Math.floor(ms % 1000) * 1e6 });

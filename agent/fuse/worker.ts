@@ -1,19 +1,23 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import { openRows } from '../embedded/lmdb-rows.ts';
+import { openRows, type Rows } from '../embedded/lmdb-rows.ts';
+import { openHotRows } from '../joined/hot-rows.ts';
 import { trimMemory } from '../memory.ts';
 import { Counters } from './counters.ts';
 import { Directories } from './directories.ts';
 import { Files } from './files.ts';
+import { noticeOf } from './invalidation.ts';
 import * as metadata from './metadata.ts';
 import { Init, Init2, Op, OUT_HEADER, REQUEST_DATA_MAX } from './protocol.ts';
 import type { ToWorker } from './questions.ts';
-import { errno, type Request, Session, type SessionOptions, u32, u64 } from './session.ts';
+import { errno, type Request, u32, u64 } from './requests.ts';
+import { Session, type SessionOptions } from './session.ts';
 import { readNow, twoReadable } from './syscalls.ts';
 
 export interface WorkerData {
   readonly session: SessionOptions;
-  readonly rowsFile: string | undefined;
+  /** `isHot`: some of the rows, each for a while; otherwise all. */
+  readonly rows: { readonly file: string; readonly isHot: boolean } | undefined;
   readonly wakeFd: number;
   /** The memory of `Counters`. */
   readonly counters: SharedArrayBuffer;
@@ -38,7 +42,7 @@ async function main(data: WorkerData): Promise<void> {
   if (!port) throw new Error('invariant: the FUSE worker runs as a worker thread');
   const { fd } = data.session;
   const counters = new Counters(data.counters);
-  const rows = data.rowsFile === undefined ? undefined : openRows(data.rowsFile);
+  const rows = opened(data);
   const session: Session = new Session(data.session, rows, {
     counters,
     post: (message) => port.postMessage(message),
@@ -51,7 +55,7 @@ async function main(data: WorkerData): Promise<void> {
   const buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES_MAX);
   const sleep = sleeper(data, counters);
 
-  for (let messages = -1, requests = 0, snapshots = 0; ;) {
+  for (let messages = -1, requests = 0; ;) {
     if (messages !== counters.messages) {
       messages = counters.messages;
       for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
@@ -63,10 +67,10 @@ async function main(data: WorkerData): Promise<void> {
     if (length === undefined) return rows?.close();
     if (length > 0) {
       requests++;
-      if (session.refresh()) snapshots++;
+      session.refresh();
       handle(parse(buffer, length));
-      if (snapshots >= SNAPSHOTS_BEFORE_TURN) {
-        snapshots = 0;
+      if (session.snapshots >= SNAPSHOTS_BEFORE_TURN) {
+        session.snapshots = 0;
         await nextTurn();
       }
     } else if (!sleep(messages)) {
@@ -78,6 +82,12 @@ async function main(data: WorkerData): Promise<void> {
       await nextTurn();
     }
   }
+}
+
+function opened({ rows, session: { leaseMs } }: WorkerData): Rows | undefined {
+  // The clock by which the main thread stamps what it keeps: the same in all threads.
+  const clock = () => performance.timeOrigin + performance.now();
+  return rows && (rows.isHot ? openHotRows(rows.file, { leaseMs, clock }) : openRows(rows.file));
 }
 
 /** The length of a request; 0 when there is none now, or something else to do; undefined once unmounted. */
@@ -115,13 +125,12 @@ function receive(session: Session, files: Files, message: ToWorker): void {
   if ('answer' in message) session.answered(message.id, message.answer);
   else if ('errno' in message) session.refused(message.id, message.errno);
   else if ('mounts' in message) session.syncIntervals = message.mounts;
-  else if ('placed' in message) {
-    const { name } = message.placed;
-    const node = session.nodes.get(message.placed.node);
-    const parent = session.nodes.get(message.placed.parent);
-    if (node && parent) Object.assign(node, { parent, name });
+  else if ('changed' in message) {
+    const notices = message.changed.flatMap((row) => noticeOf(session.nodes, row) ?? []);
+    if (notices.length > 0) session.post({ notices });
   } else {
-    const node = session.nodes.get(message.evicted.node);
+    const { id, generation } = message.evicted;
+    const node = session.nodes.find({ inodeId: id, generation });
     if (node) files.drop(node);
   }
 }

@@ -6,6 +6,8 @@ export type Brand<Value, Label extends string> = Value & { readonly [brand]: Lab
 export type InodeId = Brand<string, 'InodeId'>;
 
 const SEQUENTIAL_BYTES = 6;
+/** 5 bits beside the 48 of six bytes make the 53 that a number holds. */
+const LONG_NUMBER_MASK = 0x1f;
 
 /** The id of the embedded stores: 48 bits, big-endian, so that ids order as they were handed out. */
 export function sequentialId(number: number): InodeId {
@@ -16,9 +18,15 @@ export function sequentialId(number: number): InodeId {
   return id as InodeId;
 }
 
-/** The number that `stat` shows as st_ino; for a sequential id the number it was made of. */
+/** Of an id that was drawn or foretold, and not handed out in order. */
+export const isLongId = (id: InodeId): boolean => id.length > SEQUENTIAL_BYTES;
+
+/**
+ * The number that `stat` shows as st_ino; for a sequential id the number it was made of, for a long one its first bits, as many
+ * as a number holds: of ten million inodes hardly two have the same.
+ */
 export function inodeNumber(id: InodeId): number {
-  let number = 0;
+  let number = isLongId(id) ? id.charCodeAt(SEQUENTIAL_BYTES) & LONG_NUMBER_MASK : 0;
   for (let i = 0; i < SEQUENTIAL_BYTES; i++) number = number * 256 + id.charCodeAt(i);
   return number;
 }

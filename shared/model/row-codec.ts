@@ -113,7 +113,10 @@ export function attributesAt(bytes: Uint8Array): HotAttributes | undefined {
     gid: view.getUint32(12, true),
     size: view.getFloat64(16, true),
     generation: view.getUint32(28, true),
-    inodeNumber: view.getUint32(42, false) + view.getUint16(40, false) * 2 ** 32,
+    inodeNumber:
+      view.getUint32(42, false) +
+      view.getUint16(40, false) * 2 ** 32 +
+      (flags & FLAG.longId ? (view.getUint8(46) & 0x1f) * 2 ** 48 : 0),
     mtimeSeconds,
     mtimeNanos,
     atimeSeconds: atime < 0 ? mtimeSeconds : secondsAt(view, atime),

@@ -1,0 +1,48 @@
+import { constants } from 'node:os';
+import { NAME_BYTES_MAX, type Name } from '#shared/model/names.ts';
+import { IN_HEADER } from './protocol.ts';
+import type { Caller } from './questions.ts';
+
+export const errno = constants.errno;
+
+/** The number of a request, as two words. */
+export type Unique = readonly [number, number];
+
+/** One request of the kernel, valid until the next is read. */
+export interface Request {
+  readonly opcode: number;
+  readonly unique: Unique;
+  readonly node: number;
+  readonly caller: Caller;
+  readonly bytes: Buffer;
+  readonly length: number;
+}
+
+/** An answer in errno form: what a handler throws to refuse. */
+export class Refusal {
+  readonly errno: number;
+  constructor(code: number) {
+    this.errno = code;
+  }
+}
+
+export function refuse(code: number): never {
+  throw new Refusal(code);
+}
+
+/** The name in a request, checked: the kernel passes what the caller wrote. */
+export function nameAt(request: Request, at: number): { readonly name: Name; readonly end: number } {
+  const end = request.bytes.indexOf(0, at);
+  const name = request.bytes.toString('latin1', at, end) as Name;
+  if (name.length > NAME_BYTES_MAX) throw new Refusal(errno.ENAMETOOLONG);
+  return { name, end: end + 1 };
+}
+
+export const u32 = (request: Request, at: number): number => request.bytes.readUInt32LE(at);
+export const u64 = (request: Request, at: number): number =>
+  request.bytes.readUInt32LE(at) + request.bytes.readUInt32LE(at + 4) * 2 ** 32;
+export const FIRST_ARGUMENT = IN_HEADER;
+
+export function must<Value>(value: Value | undefined): Value {
+  return value ?? refuse(errno.EIO);
+}
