@@ -17,24 +17,31 @@ export async function* eventBlocks(
   const iterator = events[Symbol.asyncIterator]();
   // Where the reader is though nothing was shown: a block without data moves on its cursor.
   let passed: string | undefined;
+  let saidAt = performance.now();
   try {
     for (let next = iterator.next(); ;) {
-      const result = await within(next, pulseMs);
-      if (result === undefined) {
-        yield `: keep-alive\n${idLine(passed)}\n`;
-        passed = undefined;
-        continue;
+      const result = await within(next, Math.max(0, saidAt + pulseMs - performance.now()));
+      if (result?.done) return;
+      if (result) {
+        next = iterator.next();
+        // Whether it fails is seen when it is awaited.
+        next.catch(() => undefined);
       }
-      if (result.done) return;
-      next = iterator.next();
-      // Whether it fails is seen when it is awaited.
-      next.catch(() => undefined);
-      passed = result.value.what === 'passed' ? result.value.cursor : undefined;
-      if (result.value.what !== 'passed') yield block(result.value, dataOf);
+      const event = result?.value;
+      if (event && event.what !== 'passed') yield block(event, dataOf);
+      else {
+        passed = event?.cursor ?? passed;
+        if (performance.now() < saidAt + pulseMs) continue;
+        yield `: keep-alive\n${idLine(passed)}\n`;
+      }
+      passed = undefined;
+      saidAt = performance.now();
     }
   } catch (error) {
     const { kind, message } = toLeatError(error);
     yield `event: error\ndata: ${JSON.stringify({ kind, message })}\n\n`;
+  } finally {
+    await iterator.return?.();
   }
 }
 
@@ -55,17 +62,21 @@ function block(event: NamespaceEvent, dataOf: BlockOptions['dataOf']): string {
 
 const idLine = (cursor: string | undefined): string => (cursor === undefined ? '' : `id: ${cursor}\n`);
 
-/** At the pace of the reader; one that goes away ends what it followed, which may be waiting at that time. */
-export function streamOf(blocks: AsyncGenerator<string>, ended: AbortController): ReadableStream<Uint8Array> {
+/** At the pace of the reader. `end` is called when it has had all, or goes away, and ends what it waits for. */
+export function streamOf(blocks: AsyncGenerator<string>, end: () => void): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         const { value, done } = await blocks.next();
-        if (done) controller.close();
-        else controller.enqueue(encoder.encode(value));
+        if (!done) return controller.enqueue(encoder.encode(value));
+        end();
+        controller.close();
       },
-      cancel: () => ended.abort(),
+      async cancel() {
+        end();
+        await blocks.return(undefined);
+      },
     },
     { highWaterMark: 0 },
   );

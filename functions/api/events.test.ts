@@ -63,6 +63,27 @@ describe('GET /v1/events', () => {
     expect((await gone.request('/v1/events?path=/a', OWNER)).status).toBe(404);
   });
 
+  it('lets so many follow, and others when one has ended', async () => {
+    const { request } = api({
+      events: {
+        async *follow({ signal }) {
+          yield { what: 'ready', cursor: 'e-0' };
+          await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        },
+      },
+    });
+    for (let i = 0; i < 300; i++) await (await request('/v1/events', OWNER)).body?.cancel();
+    for (let i = 0; i < 300; i++) await request('/v1/events', OWNER, { method: 'HEAD' });
+    const open: Response[] = [];
+    for (let i = 0; i < 256; i++) open.push(await request('/v1/events', OWNER));
+    expect(open.map(({ status }) => status)).toEqual(open.map(() => 200));
+    expect((await request('/v1/events', OWNER)).status).toBe(423);
+    const reader = open[0]?.body?.getReader();
+    await reader?.read();
+    await reader?.cancel();
+    expect((await request('/v1/events', OWNER)).status).toBe(200);
+  });
+
   it('ends what it follows when the reader goes away', async () => {
     const ended = Promise.withResolvers<void>();
     const { request } = api({
@@ -100,6 +121,14 @@ describe('eventBlocks', () => {
     let last = '';
     for await (const block of blocks) last = block;
     expect(last).toBe('event: created\nid: e-6\ndata: {"path":"/a"}\n\n');
+  });
+
+  it('comments also while much happens that is not to be seen', async () => {
+    const busy = (async function* (): AsyncGenerator<NamespaceEvent> {
+      for (let i = 0; ; i++) yield { what: 'passed', cursor: `e-${i}` };
+    })();
+    const { value } = await blocksOf(busy).next();
+    expect(value).toMatch(/^: keep-alive\nid: e-\d+\n\n$/);
   });
 
   it('says why it ends', async () => {

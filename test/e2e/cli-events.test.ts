@@ -1,4 +1,4 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -112,4 +112,25 @@ it('fails where there is nothing to follow, and where no agent is', async () => 
   const events = following('/nothing');
   expect(await events.code).toBe(1);
   expect(events.printed.stderr).toContain('/nothing: no such file or directory');
+});
+
+it('lets go of readers that go away without a word', async () => {
+  await stage.up([`file:${here('store')}`, '--at', 'mnt']);
+  const { url, token } = JSON.parse(await readFile(here('data', 'agent.json'), 'utf8')) as {
+    url: string;
+    token: string;
+  };
+  const statuses = new Set<number>();
+  // More than may follow at once.
+  for (let i = 0; i < 300; i++) {
+    const gone = new AbortController();
+    const response = await fetch(`${url}/v1/events`, {
+      headers: { authorization: `Bearer ${token}` },
+      signal: gone.signal,
+    });
+    statuses.add(response.status);
+    await response.body?.getReader().read();
+    gone.abort();
+  }
+  expect([...statuses]).toEqual([200]);
 });
