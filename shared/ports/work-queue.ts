@@ -19,7 +19,6 @@ export interface ReceiveOptions {
 
 export const DELIVERIES_MAX = 10;
 export const WAIT_MS_MAX = 20_000;
-export const DELAY_MS_MAX = 900_000;
 /** Of UTF-8, of one message. */
 export const MESSAGE_BYTES_MAX = 256 * 1024;
 
@@ -29,7 +28,7 @@ export const MESSAGE_BYTES_MAX = 256 * 1024;
  * throws `unavailable`; a queue that is gone, `notFound`.
  */
 export interface WorkQueue {
-  /** Any number, of well-formed text without control characters other than tab and newline. What fails may be sent in part. */
+  /** At once or later, within 15 minutes. Any number, of well-formed text without control characters other than tab and newline. What fails may be sent in part. */
   send(bodies: readonly string[], options?: { readonly delayMs?: number }): Promise<void>;
   /** None when nothing came in time, or the signal was aborted. */
   receive(options: ReceiveOptions): Promise<readonly Delivery[]>;
