@@ -72,7 +72,7 @@ export function dynamoTables(kind: EngineKind) {
 }
 
 /** As the stack makes it. */
-async function createTable(client: DynamoDBClient, table: string): Promise<void> {
+export async function createTable(client: DynamoDBClient, table: string): Promise<void> {
   await client.send(
     new CreateTableCommand({
       TableName: table,
