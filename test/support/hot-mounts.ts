@@ -1,0 +1,124 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { dataCache } from '#agent/cache/data-cache.ts';
+import { localFeed } from '#agent/embedded/change-feed.ts';
+import { heapMetastore } from '#agent/embedded/heap-metastore.ts';
+import { fuseMount } from '#agent/fuse/fuse-mount.ts';
+import { hotTier } from '#agent/joined/hot-tier.ts';
+import { joinedNamespace } from '#agent/joined/joined-namespace.ts';
+import { readOnly } from '#agent/joined/remote-rows.ts';
+import { drawnId, foretoldId } from '#functions/drivers/ids.ts';
+import { createNamespace } from '#shared/namespace/create-namespace.ts';
+import type { Metastore } from '#shared/ports/metastore.ts';
+import type { RowChange } from '#shared/ports/change-feed.ts';
+import { memoryUnderStore } from '#shared/under-stores/memory.ts';
+import { ROOT_USER } from './namespace.ts';
+
+const clock = () => performance.timeOrigin + performance.now();
+let tokens = 0;
+
+/** One table, in memory, with a feed that comes after a while; and agents on it, each with a hot tier and a mount of its own. */
+export async function sharedTable({ feedMs }: { readonly feedMs: () => number | undefined }) {
+  const folder = mkdtempSync(join(tmpdir(), 'leat-hot-mounts-'));
+  const feed = localFeed();
+  const table = heapMetastore({ feed, clock });
+  const ends: (() => Promise<unknown>)[] = [];
+  let agents = 0;
+
+  const open = async (metastore: Metastore) => {
+    const namespace = await createNamespace({
+      metastore,
+      newId: drawnId,
+      directoryIdOf: foretoldId,
+      isShared: true,
+      clock,
+      sleep: (ms) => sleep(ms, undefined, { ref: false }),
+      newToken: () => String(++tokens).padStart(12, '0'),
+      storeOf: () => memoryUnderStore(),
+      owner: ROOT_USER,
+      log: () => {},
+    });
+    ends.push(() => namespace.close());
+    return namespace;
+  };
+  const writer = await open(table);
+
+  /** A mount, and how often its agent has asked the table since it was last asked that. */
+  async function agent({ leaseMs }: { readonly leaseMs: number }) {
+    const data = join(folder, String(++agents));
+    const at = join(data, 'mnt');
+    mkdirSync(at, { recursive: true });
+    let asked = 0;
+    const count = <Answer>(answer: Answer): Answer => (asked++, answer);
+    const remote: Metastore = {
+      ...table,
+      get: (keys) => count(table.get(keys)),
+      list: (directory, page) => count(table.list(directory, page)),
+    };
+    const log = () => {};
+    const hot = hotTier({ dir: join(data, 'rows'), remote, identity: 'table', clock, leaseMs, rowsMax: 100_000, log });
+    const local = await open(readOnly(hot));
+    const namespace = joinedNamespace({ local, remote: await open(hot.now), storeOf: () => undefined, clock });
+    const own = localFeed();
+    const unsubscribe = feed.subscribe(({ changes }) => void tell(changes));
+    const tell = async (changes: readonly RowChange[]) => {
+      const ms = feedMs();
+      if (ms === undefined) return;
+      await sleep(ms);
+      hot.apply(changes);
+      own.publish({ source: undefined, changes });
+    };
+    const cache = dataCache({
+      dir: join(data, 'cache'),
+      capacityBytes: 2 ** 20,
+      filesMax: 100,
+      memoryBytes: 2 ** 20,
+      identity: 'table',
+      clock,
+      onEvicted: () => {},
+      log,
+    });
+    const mount = await fuseMount(
+      {
+        at,
+        allowOther: false,
+        profile: 'general',
+        cacheDir: join(data, 'cache'),
+        rows: { file: hot.rowsFile, hot },
+        leaseMs,
+        feed: own,
+      },
+      {
+        namespace,
+        cache,
+        fetchFor: () => () => Promise.reject(new Error('nothing here has bytes')),
+        flushed: async () => {},
+        capacity: async () => ({ total: 1, free: 1 }),
+        log: (line) => process.stderr.write(`${line}\n`),
+      },
+    );
+    ends.push(async () => {
+      unsubscribe();
+      await mount.detach();
+      await cache.close();
+      await hot.close();
+    });
+    const askedSince = () => {
+      const before = asked;
+      asked = 0;
+      return before;
+    };
+    return { at, hot, askedSince };
+  }
+
+  return {
+    writer,
+    agent,
+    async end() {
+      for (const end of ends.toReversed()) await end();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
