@@ -100,12 +100,13 @@ function rowsNear(
   { joined, call, clock, sleep }: RowsFrom,
   started: End[],
 ): { readonly hot: HotTier; readonly table: ReadRows } {
-  const { table: name, region, identity } = joined.registration;
+  const { table: name, region, identity, directReads } = joined.registration;
   // As with all that AWS's clients take from the environment, what stands there already is meant.
   process.env['AWS_REGION'] ??= region;
   const direct = dynamoMetastore({ client: dynamoClient(), table: name, clock, sleep, random: Math.random, log });
   const isDirect = config['metadata.mode'] === 'direct';
-  const table = isDirect ? direct : rowsAllowed({ direct, remote: remoteRows(call), log });
+  const rows = remoteRows(call);
+  const table = isDirect ? direct : directReads ? rowsAllowed({ direct, remote: rows, log }) : rows;
   const { 'metadata.lease': leaseMs, 'metadata.rows.max': rowsMax } = config;
   const remote = isDirect ? direct : readOnly(table);
   const hot = hotTier({ dir: join(data, 'rows'), remote, identity, clock, leaseMs, rowsMax, log });

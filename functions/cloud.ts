@@ -74,7 +74,13 @@ export function openCloud(env: NodeJS.ProcessEnv = process.env): Cloud {
     agents,
     log,
     jobsQueueUrl: () => demanded(env, 'LEAT_JOBS_QUEUE_URL'),
-    registry: registryOf({ agents, log, table, region: env['AWS_REGION'] ?? DEFAULT_REGION }),
+    registry: registryOf({
+      agents,
+      log,
+      table,
+      region: env['AWS_REGION'] ?? DEFAULT_REGION,
+      directReads: env['LEAT_DIRECT_READS'] !== 'off',
+    }),
   };
 }
 
@@ -89,15 +95,16 @@ interface Registering {
   readonly log: ChangeLog;
   readonly table: string;
   readonly region: string;
+  readonly directReads: boolean;
 }
 
-function registryOf({ agents, log, table, region }: Registering): Registry {
+function registryOf({ agents, log, ...where }: Registering): Registry {
   return {
     async join(id) {
       const { inbox } = await agents.join(id);
       // After it has joined: what is logged from now on comes to the inbox.
       const [sequence, identity] = await Promise.all([log.last(), agents.identity()]);
-      return { inbox, table, region, identity, sequence, leaseMs: AGENT_LEASE_MS, directReads: true };
+      return { inbox, ...where, identity, sequence, leaseMs: AGENT_LEASE_MS };
     },
     leave: (id) => agents.leave(id),
   };
