@@ -16,12 +16,11 @@ import { lmdbOptions } from '../embedded/lmdb-rows.ts';
 import { bootId } from '../embedded/synced-pages.ts';
 import { directoryOf, FLOOR_KEY, floorOf, HOT_FORMAT, type HotFile, stampOf, valueAt } from './hot-rows.ts';
 
-/** Of keys that are looked at together when there are too many. */
-const SWEEP_KEYS = 1000;
-/** Of these so many must be stale for the others to be left alone. */
-const SWEEP_STALE_MIN = 250;
-/** How many writes may pass before the keys are counted again. */
-const WRITES_BEFORE_COUNT = 256;
+/** Of keys that are looked at together when there are too many, and the share of the limit that they are at most. */
+const SWEEP_KEYS_MAX = 1000;
+const SWEEP_SHARE = 1 / 8;
+/** Where a smaller part of them is stale, the others go too. */
+const STALE_SHARE_MIN = 1 / 4;
 
 export interface HotFileOptions {
   readonly dir: string;
@@ -38,12 +37,16 @@ export class HotWriter {
   readonly db: HotFile;
   readonly rowsFile: string;
   readonly #options: HotFileOptions;
-  #written = WRITES_BEFORE_COUNT;
+  readonly #sweepKeys: number;
+  /** Since the keys were last counted. */
+  #written: number;
   #swept: Buffer | undefined;
 
   constructor(options: HotFileOptions) {
     const { dir, identity } = options;
     this.#options = options;
+    this.#sweepKeys = Math.max(1, Math.min(SWEEP_KEYS_MAX, Math.floor(options.rowsMax * SWEEP_SHARE)));
+    this.#written = this.#sweepKeys;
     this.rowsFile = join(dir, 'rows.mdb');
     mkdirSync(dir, { recursive: true });
     // Nothing is synced to disk, so after another boot the pages may be of any time, and the file is not even opened.
@@ -60,7 +63,7 @@ export class HotWriter {
   write(now: number, act: () => void): void {
     this.db.transactionSync(act);
     this.db.resetReadTxn();
-    if (this.#written < WRITES_BEFORE_COUNT) return;
+    if (this.#written < this.#sweepKeys) return;
     this.#written = 0;
     while (countIn(this.db) > this.#options.rowsMax) {
       this.db.transactionSync(() => this.#sweep(now));
@@ -83,16 +86,16 @@ export class HotWriter {
    * loses a row is not wholly known any more.
    */
   #sweep(now: number): void {
-    const range = { ...(this.#swept && { start: this.#swept }), end: FLOOR_KEY, limit: SWEEP_KEYS };
+    const range = { ...(this.#swept && { start: this.#swept }), end: FLOOR_KEY, limit: this.#sweepKeys };
     const keys = [...this.db.getKeys(range)] as Buffer[];
-    this.#swept = keys.length === SWEEP_KEYS ? keys.at(-1) : undefined;
+    this.#swept = keys.length === this.#sweepKeys ? keys.at(-1) : undefined;
     const floor = floorOf(this.db);
     const isStale = (key: Buffer) => {
       const stamp = stampOf(valueAt(this.db, key) ?? Buffer.alloc(0));
       return stamp <= floor || now - stamp > this.#options.leaseMs;
     };
     const stale = keys.filter(isStale);
-    const victims = stale.length >= SWEEP_STALE_MIN ? stale : keys;
+    const victims = stale.length > keys.length * STALE_SHARE_MIN ? stale : keys;
     for (const key of victims) this.remove(key);
     for (const directory of new Set(victims.map(directoryOf))) {
       if (directory !== undefined) this.#options.onEvicted(directory);

@@ -98,13 +98,13 @@ export class KnownRows {
     rows: readonly { readonly key: RowKey; readonly row: Row | undefined }[],
   ): void {
     const kept = rows.filter(({ key }) => isKept(key.directory) && reading.mayKeep(key));
-    if (kept.length > 0) this.#fill(at, () => kept.forEach(({ key, row }) => this.#keep(key, row, at)));
+    if (kept.length > 0) this.#write(() => kept.forEach(({ key, row }) => this.#keep(key, row, at)));
   }
 
   /** What the file has between the names of a page, and the page has not, is not there. */
   keepPage(reading: Reading, { directory, after, at, since, rows, isLast }: AnsweredPage): void {
     if (!isKept(directory) || reading.isLost) return;
-    this.#fill(at, () => {
+    this.#write(() => {
       const last = isLast ? undefined : rows.at(-1)?.name;
       const listed = new Set(rows.map(({ name }) => name));
       const between = [...this.#writer.db.getRange(hotRange(directory, after, last))];
@@ -120,7 +120,7 @@ export class KnownRows {
       if (since === undefined) return;
       if (last !== undefined) return this.readings.stopped(directory, { since, at: last });
       this.readings.ended(directory);
-      if (since > floorOf(this.#writer.db)) this.#writer.put(listedKey(directory), stamped(since));
+      this.#writer.put(listedKey(directory), stamped(since));
     });
   }
 
@@ -189,18 +189,12 @@ export class KnownRows {
     this.#writer.put(FLOOR_KEY, stamped(this.#floorBefore));
   }
 
-  /** What was asked for before all was dropped is not kept. A file that takes no more only makes us ask again. */
-  #fill(at: number, act: () => void): void {
-    this.#write(() => {
-      if (at > floorOf(this.#writer.db)) act();
-    });
-  }
-
   /** If it fails, what the file says may be wrong from now on: it is not used here before all of it has been dropped. */
   #change(act: () => void): void {
     if (!this.#write(act)) this.#isBroken = true;
   }
 
+  /** False: it failed. What was read is not kept then, and is only asked for again. */
   #write(act: () => void): boolean {
     if (this.#isClosed) return true;
     const { clock, log } = this.#options;

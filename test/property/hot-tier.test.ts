@@ -14,7 +14,7 @@ import type { Metastore, RowKey } from '#shared/ports/metastore.ts';
 import { file } from '../contract/metastore.contract.ts';
 import { randomFrom } from '../support/yielding-metastore.ts';
 
-const RUNS = 150;
+const RUNS = 300;
 const STEPS = 120;
 const LEASE_MS = 60;
 const NAMES = ['a', 'b', 'c', 'd', 'e'] as Name[];
@@ -22,7 +22,7 @@ const DIRECTORIES = ['\x80', '\x81'].map((first) => first.padEnd(16, '\x01') as 
 const KEYS = DIRECTORIES.flatMap((directory) => NAMES.map((name): RowKey => ({ directory, name })));
 
 const textOf = ({ directory, name }: RowKey) => `${directory}/${name}`;
-const shown = (row: Inode | undefined) => (row ? `${row.size}.${row.version}` : 'none');
+const shown = (row: Inode | undefined) => (row ? `${row.size}.${row.version}${row.xattrs ? ' large' : ''}` : 'none');
 
 /** What a row was, from when on; the last is what it is. */
 interface Past {
@@ -53,6 +53,10 @@ class World {
     return items[Math.floor(this.random() * items.length)] as Item;
   }
 
+  count(key: RowKey): number {
+    return (this.#past.get(textOf(key))?.length ?? 0) - 1;
+  }
+
   row(key: RowKey): Inode | undefined {
     return this.#past.get(textOf(key))?.at(-1)?.row;
   }
@@ -63,14 +67,16 @@ class World {
     const kind = this.random();
     const next =
       before && kind < 0.5
-        ? { ...before, version: before.version + 1 }
+        ? file(before.size, before.version + 1)
         : before && kind < 0.8
           ? undefined
           : file(++this.#ids, 1);
-    const row = next && this.random() < 0.1 ? { ...next, xattrs: { large: 'x'.repeat(5000) } } : next;
+    // Some are too large for the feed, and some for the tier.
+    const isLarge = next !== undefined && this.random() < 0.2;
+    const row = isLarge ? { ...next, xattrs: { large: 'x'.repeat(this.pick([500, 5000])) } } : next;
     const past = this.#past.get(textOf(key)) ?? [];
     const count = past.push({ since: this.now, row }) - 1;
-    this.feed.push({ count, change: { key, after: row, isCut: this.random() < 0.1 } });
+    this.feed.push({ count, change: { key, after: next, isCut: isLarge } });
     return count;
   }
 
@@ -146,6 +152,7 @@ async function listAll(world: World, tier: HotTier): Promise<void> {
     for (const name of covered)
       judge({ directory, name }, page.find((each) => each.name === name)?.row as Inode | undefined);
     after = last;
+    await world.travel();
   }
 }
 
@@ -159,6 +166,12 @@ function tell(world: World, tier: HotTier): void {
   const told = world.feed.splice(0, Math.ceil(world.random() * 4));
   tier.apply(told.map(({ change }) => change));
   for (const { count, change } of told) world.told(change.key, count);
+}
+
+/** The feed has been lost: from now on all is as it is. */
+function drop(world: World, tier: HotTier): void {
+  tier.clear();
+  for (const key of KEYS) world.told(key, world.count(key));
 }
 
 /** What another thread sees in the file. */
@@ -206,7 +219,7 @@ async function run(seed: number, folder: string): Promise<string[]> {
     () => start(write(world, tier)),
     () => tell(world, tier),
     () => look(world, rows),
-    () => void (world.random() < 0.05 && tier.clear()),
+    () => void (world.random() < 0.2 && drop(world, tier)),
   ];
   for (let i = 0; i < STEPS; i++) {
     world.now += world.pick([0, 1, 1, 2, 5, 30]);
