@@ -158,9 +158,10 @@ describe('a directory that is being removed', () => {
       namespace.rename(root, path('/d'), path('/e')),
     ];
     advance(LEASE_MS * 2);
-    await Promise.all(acts.map((act) => act.catch(() => undefined)));
+    const [, changed] = await Promise.allSettled(acts);
     const { inode } = await namespace.stat(root, path('/e'));
-    expect(inode.mode).toBe(0o700);
+    // The rename may be the first, and then nothing is called /d any more.
+    expect(inode.mode).toBe(changed?.status === 'fulfilled' ? 0o700 : mode);
     expect(inode.closing).toBeUndefined();
   });
 
