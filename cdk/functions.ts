@@ -28,7 +28,7 @@ const FEED_TIMEOUT = Duration.minutes(1);
 const SWEEP_TIMEOUT = Duration.minutes(5);
 
 const FEED_BATCH = 100;
-/** Half a window of changes is folded into one write of a directory's times; a lone change waits no longer than this to be seen. */
+/** Not waited for: a lone change is told at once, and under load batches fill while the last one is told. */
 const FEED_WINDOW = Duration.seconds(0);
 /** A change that the feed drops is one that agents see only when their lease ends: an outage of hours must not cost any. */
 const FEED_RECORD_AGE = Duration.hours(6);

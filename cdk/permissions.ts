@@ -27,10 +27,8 @@ export function readStream(table: Table): PolicyStatement[] {
 }
 
 /** Agents' inboxes are made when agents join, so they are known by the beginning of their names only. */
-export const inboxPrefix = (name: string) => `leat-${name}-agent-`;
-
 export const inboxArn = (scope: Construct, name: string) =>
-  Stack.of(scope).formatArn({ service: 'sqs', resource: `${inboxPrefix(name)}*` });
+  Stack.of(scope).formatArn({ service: 'sqs', resource: `leat-${name}-agent-*` });
 
 export const ownInboxes = (arn: string) =>
   new PolicyStatement({ actions: ['sqs:CreateQueue', 'sqs:TagQueue', 'sqs:DeleteQueue'], resources: [arn] });

@@ -23,7 +23,9 @@ export function word(pattern: RegExp, wanted: string): (text: string) => string 
   };
 }
 
-export const optional: (pattern: RegExp, wanted: string) => (text: string) => string | undefined = word;
+export function optional(pattern: RegExp, wanted: string): (text: string) => string | undefined {
+  return word(pattern, wanted);
+}
 
 export function whole(min: number, max: number): (text: string) => number {
   return (text) => {

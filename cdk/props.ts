@@ -42,7 +42,7 @@ const LOG_DAYS = [
 ];
 
 /** This table is what there is to set; docs/cloud.md shows it. */
-export const PROPERTIES = {
+const PROPERTIES = {
   name: property('main', word(/^[a-z][a-z0-9-]{0,19}$/, 'a to z, 0 to 9 and -, at most 20'), 'tells stacks apart'),
   retain: property(true, flag, 'the table outlives the stack, and is protected from deletion'),
   alarms: property(true, flag, 'alarms for dead letters, errors, throttles and a feed that lags'),

@@ -7,6 +7,8 @@ export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const CLI = fileURLToPath(import.meta.resolve('aws-cdk/bin/cdk'));
 const OUTPUT_CHARS_MAX = 64 * 1024;
 const TAIL_CHARS = 4000;
+/** A deployment that waits for what never comes says nothing. */
+const TIMEOUT_MS = 300_000;
 /** What would lead the CLI, or the app, to an account, away from this machine, or to another stack. */
 const STRAY = /^(AWS_|CDK_|LEAT_STACK_)/;
 
@@ -16,6 +18,8 @@ export async function cdk(args: readonly string[], env: Readonly<Record<string, 
   const child = spawn(process.execPath, [CLI, '--no-notices', ...args], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: TIMEOUT_MS,
+    killSignal: 'SIGKILL',
     env: {
       ...Object.fromEntries(inherited),
       // The CLI starts the app as `node`: the one that runs this.
@@ -36,5 +40,8 @@ export async function cdk(args: readonly string[], env: Readonly<Record<string, 
     child.once('close', resolve);
   });
   if (code === 0) return;
-  throw new LeatError('unavailable', `cdk ${args[0]} ended with ${code}; it said:\n${said.slice(-TAIL_CHARS)}`);
+  throw new LeatError(
+    'unavailable',
+    `cdk ${args[0]} ${code === null ? `did not end within ${TIMEOUT_MS} ms` : `ended with ${code}`}; it said:\n${said.slice(-TAIL_CHARS)}`,
+  );
 }
