@@ -20,7 +20,7 @@ export interface Call {
   readonly name: string;
   readonly operation: Operation;
   readonly asked: number;
-  /** Infinity where the answer is unknown: it may take effect at any time later, or never. */
+  /** Where the answer is unknown: until when it may still take effect; Infinity, at any time later, or never. */
   readonly answered: number;
   readonly answer: Answer;
 }
@@ -99,7 +99,7 @@ class Search {
       const walker = walkers.find((each) => each.call === call);
       const others = walkers.filter((each) => each !== walker);
       if (walker && !walker.isSettled) {
-        const isNothing = isNoMove(walker.expected, walker.ways);
+        const isNothing = walker.expected.answer.is === 'unknown' || isNoMove(walker.expected, walker.ways);
         if (isNothing && this.#goesOn(i + 1, { tree, walkers: others })) return true;
         return this.#hasChanged(i, { tree, walkers }, walker);
       }
@@ -176,7 +176,7 @@ function eventsOf(history: readonly Call[], nodes: ReadonlyMap<InodeId, Node>): 
   const events = history.flatMap((call): Event[] => {
     const expected = expectedOf(call, nodes);
     const asked = { at: call.asked, call, expected, isAnswer: false };
-    return call.answer.is === 'unknown' ? [asked] : [asked, { ...asked, at: call.answered, isAnswer: true }];
+    return call.answered === Infinity ? [asked] : [asked, { ...asked, at: call.answered, isAnswer: true }];
   });
   return events.toSorted((one, other) => one.at - other.at);
 }

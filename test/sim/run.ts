@@ -1,11 +1,9 @@
-import type { InodeId } from '#shared/model/ids.ts';
-import { parsePath } from '#shared/model/names.ts';
 import { faultsOf } from './invariants.ts';
 import { type Call, judge, type Verdict } from './linearizability.ts';
 import { type Answer, type Operation, operationText, perform } from './operations.ts';
 import { drawOperation, type Scenario, SCENARIOS } from './scenarios.ts';
 import { type Break, createWorld, type Executor, type World } from './world.ts';
-import { recorded } from './history.ts';
+import { type Heard, type Log, lookAround, recorded, setUp } from './history.ts';
 import { CALM, type Weather } from './network.ts';
 
 export interface Run {
@@ -18,29 +16,38 @@ export interface Run {
   trace(): string;
 }
 
-const SELF = { uid: 0, gid: 0, groups: [] };
+export interface SimulateOptions {
+  readonly broken?: Break;
+  readonly among?: readonly Scenario[];
+  readonly clientsMin?: number;
+  readonly clientsMax?: number;
+}
+
 const FOUL: Weather = { lostRequests: 0.02, lostAnswers: 0.04, duplicates: 0.08 };
-const CLIENTS_MAX = 5;
 const CRASH_RATE = 0.4;
 const CRASH_STEPS = 200;
 const SWEEP_RATE = 0.5;
 
 /** One schedule from one seed, with what was found wrong in it. */
-export async function simulate(seed: number, broken?: Break): Promise<Run> {
+export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Run> {
+  const { broken, among = SCENARIOS, clientsMin = 2, clientsMax = 5 } = options;
   const world = await createWorld(seed, {
     executors: 3,
     isForetold: seed % 2 === 0,
     ...(broken && { broken }),
   });
   const { scheduler } = world;
-  const scenario = scheduler.pick(SCENARIOS);
-  const made = await setUp(world, scenario);
+  const scenario = scheduler.pick(among);
+  const founder = await world.undisturbed();
+  const made = await setUp(founder, scenario);
+  // Rows that are older than a lease are settled; in some runs what is there at the start is so.
+  if (scheduler.random() < 0.5) scheduler.now += 100_000;
   const history: Call[] = [];
   const bugs: string[] = [];
   let ticks = 0;
   const tick = () => ++ticks;
   world.weather = scheduler.random() < 0.5 ? FOUL : CALM;
-  const clients = Array.from({ length: 2 + scheduler.below(CLIENTS_MAX - 1) }, (_, client) =>
+  const clients = Array.from({ length: clientsMin + scheduler.below(clientsMax - clientsMin + 1) }, (_, client) =>
     actAsClient(world, scenario, { client, history, tick }),
   );
   const sweeping = scheduler.random() < SWEEP_RATE ? sweep(world) : Promise.resolve();
@@ -57,7 +64,7 @@ export async function simulate(seed: number, broken?: Break): Promise<Run> {
   const stuck = hasEnded ? [] : ['somebody waits for ever'];
   const faults = hasEnded ? await faultsOf(world, history, made) : [];
   if (hasEnded && faults.length === 0) {
-    await lookAround(world, { client: -1, history, tick });
+    await lookAround(founder, { history, tick });
     faults.push(...unexplained(judge(history, made)));
   }
   return {
@@ -71,61 +78,29 @@ export async function simulate(seed: number, broken?: Break): Promise<Run> {
   };
 }
 
-async function setUp(world: World, { setup }: Scenario): Promise<ReadonlyMap<InodeId, string>> {
-  const founder = await world.undisturbed();
-  const made = new Map<InodeId, string>();
-  for (const path of setup) {
-    const act = path.endsWith('/') ? 'mkdir' : 'create';
-    const operation = { act, path: path.replace(/\/$/, '') } as const;
-    const answer = await perform(founder, operation, { name: 'setup' });
-    if (answer.is === 'done' && answer.id !== undefined) made.set(answer.id, path);
-  }
-  // Rows that are older than a lease are settled; in some runs what is there at the start is so.
-  if (world.scheduler.random() < 0.5) world.scheduler.now += 100_000;
-  return made;
-}
-
-interface Client {
+interface Client extends Log {
   readonly client: number;
-  /** Orders what is asked and answered. */
-  readonly tick: () => number;
-  readonly history: Call[];
 }
 
 async function actAsClient(world: World, scenario: Scenario, { client, history, tick }: Client): Promise<void> {
   const { scheduler } = world;
   const strand = 100 + client;
+  const pick = <Item>(items: readonly Item[]) => scheduler.pick(items);
   for (let left = 1 + scheduler.below(scenario.operationsMax); left > 0; left--) {
-    const operation = drawOperation(scheduler, scenario);
+    const operation = drawOperation(pick, scenario);
     const name = `c${client}-${history.length}`;
     const begun = Promise.withResolvers<void>();
     scheduler.schedule({ strand, what: `${name} ${operationText(operation)}`, happen: begun.resolve });
     await begun.promise;
     const executor = scheduler.pick(world.executors.filter(({ isAlive }) => isAlive));
     scheduler.note(strand, `${name} asks executor ${executor.strand}`);
-    const answer = await recorded(operation, { name, history, tick }, () => answerFrom(executor, operation, name));
+    const answer = await recorded({ name, operation }, { history, tick }, () => answerFrom(executor, operation, name));
     scheduler.note(strand, `${name} ${answerText(answer)}`);
   }
 }
 
-/** What is left is looked at too: it has to come of what was answered. */
-async function lookAround(world: World, client: Client): Promise<void> {
-  const { tick, history } = client;
-  const namespace = await world.undisturbed();
-  const paths = ['/'];
-  for (const path of paths) {
-    const operation = { act: 'list', path } as const;
-    const name = `look-${history.length}`;
-    await recorded(operation, { name, history, tick }, () => perform(namespace, operation, { name }));
-    const { entries } = await namespace.list(SELF, parsePath(path), { limit: 1000 });
-    const below = entries.filter(({ inode }) => inode.kind === 'directory');
-    paths.push(...below.map(({ name: each }) => `${path === '/' ? '' : path}/${each}`));
-  }
-}
-
-function answerFrom(executor: Executor, operation: Operation, name: string): Promise<Answer> {
-  const dead = executor.death.then((): Answer => ({ is: 'unknown' }));
-  return Promise.race([perform(executor.namespace, operation, { name }), dead]);
+function answerFrom(executor: Executor, operation: Operation, name: string): Promise<Heard> {
+  return Promise.race([perform(executor.namespace, operation, { name }), executor.death]);
 }
 
 /** What is done behind where rows are shared: by a sweep now and then. */

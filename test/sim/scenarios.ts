@@ -1,5 +1,4 @@
 import type { Operation } from './operations.ts';
-import type { Scheduler } from './scheduler.ts';
 
 /** What a run is about: few places, so that clients meet. */
 export interface Scenario {
@@ -13,6 +12,8 @@ export interface Scenario {
   /** How many operations a client does, at most. */
   readonly operationsMax: number;
 }
+
+type Pick = <Item>(items: readonly Item[]) => Item;
 
 type Act = Exclude<Operation['act'], 'rename'> | 'renameFile' | 'renameDirectory';
 
@@ -91,24 +92,44 @@ export const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
-export function drawOperation(scheduler: Scheduler, { directories, files, acts }: Scenario): Operation {
+/** For long histories: everything happens, and there is somewhat more room. */
+export const EVERYTHING: Scenario = {
+  name: 'everything at once',
+  setup: ['/a/', '/b/', '/a/x/', '/b/y/', '/a/f', '/b/y/g'],
+  directories: ['/a', '/b', '/c', '/a/x', '/b/x', '/b/y', '/a/y', '/a/b', '/b/a'],
+  files: ['/a/f', '/b/f', '/c/f', '/a/x/g', '/b/x/g', '/b/y/g', '/a/y/g', '/h'],
+  acts: {
+    create: 8,
+    mkdir: 5,
+    unlink: 4,
+    rmdir: 4,
+    renameFile: 4,
+    renameDirectory: 5,
+    removeTree: 1,
+    stat: 4,
+    list: 4,
+  },
+  operationsMax: 30,
+};
+
+export function drawOperation(pick: Pick, { directories, files, acts }: Scenario): Operation {
   const weights = Object.entries(acts) as [Act, number][];
-  const act = scheduler.pick(weights.flatMap(([each, weight]) => Array<Act>(weight).fill(each)));
+  const act = pick(weights.flatMap(([each, weight]) => Array<Act>(weight).fill(each)));
   const any = [...directories, ...files];
   switch (act) {
     case 'renameFile':
-      return { act: 'rename', path: scheduler.pick(files), to: scheduler.pick(files) };
+      return { act: 'rename', path: pick(files), to: pick(files) };
     case 'renameDirectory':
-      return { act: 'rename', path: scheduler.pick(directories), to: scheduler.pick(directories) };
+      return { act: 'rename', path: pick(directories), to: pick(directories) };
     case 'create':
     case 'unlink':
-      return { act, path: scheduler.pick(files) };
+      return { act, path: pick(files) };
     case 'mkdir':
     case 'rmdir':
     case 'list':
     case 'removeTree':
-      return { act, path: scheduler.pick(directories) };
+      return { act, path: pick(directories) };
     case 'stat':
-      return { act, path: scheduler.pick(any) };
+      return { act, path: pick(any) };
   }
 }

@@ -35,6 +35,7 @@ export class Scheduler {
   now = START_MS;
   #events: Event[] = [];
   #step = 0;
+  readonly #halted = new Map<number, () => void>();
   readonly #choose: Choice;
 
   constructor(seed: number) {
@@ -60,6 +61,7 @@ export class Scheduler {
     event: Pick<Event, 'strand' | 'what' | 'happen'> & { readonly afterMs?: number; readonly isOnWire?: boolean },
   ) {
     const { afterMs = 0, isOnWire = false, ...rest } = event;
+    if (this.#halted.has(event.strand)) return;
     this.#events.push({ ...rest, at: this.now + afterMs, isOnWire });
   }
 
@@ -69,10 +71,20 @@ export class Scheduler {
     );
   }
 
-  /** A strand dies: it never goes on, and of what it has sent a part arrives. */
-  halt(strand: number): void {
+  /** A strand dies: it never goes on, and of what it has sent a part arrives. Resolves when that has. */
+  halt(strand: number): Promise<void> {
     this.note(strand, 'dies');
     this.#events = this.#events.filter((each) => each.strand !== strand || (each.isOnWire && this.random() < 0.5));
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#halted.set(strand, resolve);
+    this.#bury();
+    return promise;
+  }
+
+  #bury(): void {
+    for (const [strand, resolve] of this.#halted) {
+      if (!this.#events.some((each) => each.strand === strand)) resolve();
+    }
   }
 
   note(strand: number, what: string): void {
@@ -96,6 +108,7 @@ export class Scheduler {
       this.#events.splice(this.#events.indexOf(event), 1);
       this.note(event.strand, event.what);
       await event.happen();
+      if (this.#halted.size > 0) this.#bury();
     }
     return false;
   }

@@ -1,18 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { BREAKS } from './breaks.ts';
-import { reportOf, simulate } from './run.ts';
-import type { Break } from './world.ts';
+import { reportOf, simulate, type SimulateOptions } from './run.ts';
+import { EVERYTHING } from './scenarios.ts';
 
 /** `LEAT_SIM_SEED=n` repeats one schedule, `LEAT_SIM_RUNS=n` sets how many there are. */
 const ONE = process.env['LEAT_SIM_SEED'];
 const RUNS = Number(process.env['LEAT_SIM_RUNS'] ?? 10_000);
+const LONG_RUNS = 100;
 const RUNS_UNTIL_FOUND = 4000;
 const PATIENCE_MS = 600_000;
 
 /** Of the first schedule that goes wrong; undefined when none does. */
-async function firstFault(seeds: Iterable<number>, broken?: Break): Promise<string | undefined> {
+async function firstFault(seeds: Iterable<number>, options: SimulateOptions = {}): Promise<string | undefined> {
   for (const seed of seeds) {
-    const run = await simulate(seed, broken);
+    const run = await simulate(seed, options);
     if (run.faults.length > 0) return reportOf(run);
   }
   return undefined;
@@ -27,6 +28,11 @@ describe('simulated executors on shared rows', () => {
     expect(await firstFault(ONE === undefined ? seedsTo(RUNS) : [Number(ONE)])).toBeUndefined();
   });
 
+  it('keep them in long histories too', { timeout: PATIENCE_MS }, async () => {
+    const options = { among: [EVERYTHING], clientsMin: 8, clientsMax: 8 };
+    expect(await firstFault(ONE === undefined ? seedsTo(LONG_RUNS) : [Number(ONE)], options)).toBeUndefined();
+  });
+
   it('do the same again for the same seed, and something else for another', async () => {
     const [first, again, other] = [await simulate(7), await simulate(7), await simulate(8)];
     expect(again.hash()).toBe(first.hash());
@@ -35,6 +41,6 @@ describe('simulated executors on shared rows', () => {
   });
 
   it.each(Object.entries(BREAKS))('are found out when %s', { timeout: PATIENCE_MS }, async (_, broken) => {
-    expect(await firstFault(seedsTo(RUNS_UNTIL_FOUND), broken)).toMatch(/^seed \d+/);
+    expect(await firstFault(seedsTo(RUNS_UNTIL_FOUND), { broken })).toMatch(/^seed \d+/);
   });
 });

@@ -17,8 +17,8 @@ export interface Executor {
   readonly strand: number;
   readonly namespace: RunningNamespace;
   isAlive: boolean;
-  /** Resolves when it dies. */
-  readonly death: Promise<void>;
+  /** Resolves when it dies, with when nothing that it has sent is under way any more. */
+  readonly death: Promise<{ readonly over: Promise<void> }>;
   die(): void;
 }
 
@@ -98,7 +98,7 @@ export async function createWorld(seed: number, { executors, isForetold, broken 
       sleep: (ms) => scheduler.sleep(strand, ms),
     });
     isStarted = true;
-    const death = Promise.withResolvers<void>();
+    const death = Promise.withResolvers<{ readonly over: Promise<void> }>();
     const executor: Executor = {
       strand,
       namespace,
@@ -106,8 +106,7 @@ export async function createWorld(seed: number, { executors, isForetold, broken 
       death: death.promise,
       die() {
         executor.isAlive = false;
-        scheduler.halt(strand);
-        death.resolve();
+        death.resolve({ over: scheduler.halt(strand) });
       },
     };
     return executor;
