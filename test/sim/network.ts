@@ -53,7 +53,8 @@ export function remoteMetastore(inner: Metastore, { scheduler, strand, weather }
   }
 
   return {
-    get: (keys) => call(`get ${keys.map(keyText).join(' ')}`, () => inner.get(keys)),
+    get: (keys) =>
+      scattered(keys, scheduler.random, (some) => call(`get ${some.map(keyText).join(' ')}`, () => inner.get(some))),
     list: (directory, options) => call(`list ${idText(directory)}`, () => inner.list(directory, options)),
     commit(changes, options) {
       const token = `sim-${strand}-${++tokens}`;
@@ -63,6 +64,19 @@ export function remoteMetastore(inner: Metastore, { scheduler, strand, weather }
     flushed: () => inner.flushed(),
     close: async () => {},
   };
+}
+
+/** Of a batch, as DynamoDB reads it, each row is of its own moment: here they are of two. */
+async function scattered(
+  keys: readonly RowKey[],
+  random: () => number,
+  get: (keys: readonly RowKey[]) => Promise<(Row | undefined)[]>,
+): Promise<(Row | undefined)[]> {
+  if (keys.length === 1) return get(keys);
+  const isLater = keys.map(() => random() < 0.5);
+  const part = (when: boolean) => keys.filter((_, i) => isLater[i] === when);
+  const [now, later] = await Promise.all([false, true].map((when) => (part(when).length > 0 ? get(part(when)) : [])));
+  return isLater.map((when) => (when ? later : now)?.shift());
 }
 
 const isMade = ({ committed }: CommitResult): boolean => committed;
