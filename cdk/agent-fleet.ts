@@ -61,9 +61,8 @@ export function agentFleet(scope: Construct, { fleet, leat, vpc, url, policy }: 
   });
   const group = new AutoScalingGroup(scope, 'Fleet', {
     vpc,
-    minCapacity: 0,
+    minCapacity: fleet.size,
     maxCapacity: fleet.size,
-    desiredCapacity: fleet.size,
     mixedInstancesPolicy: {
       launchTemplate: template,
       instancesDistribution: {

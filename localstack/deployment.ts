@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Assembly, STACK } from './assembly.ts';
 import { bareBootstrap } from './bootstrap.ts';
 import { cdk } from './cdk.ts';

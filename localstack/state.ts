@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ROOT } from './cdk.ts';
 
 /** What `cloud:up` started, for the next `cloud:up` and for `cloud:down`; of no use to anybody else. */

@@ -223,7 +223,8 @@ describe('the fleet', () => {
     const { template } = stackOf({ ...FLEET, fleetSpot: 'true', fleetType: 'c7gd.2xlarge' });
     expect(() =>
       template.hasResourceProperties('AWS::AutoScaling::AutoScalingGroup', {
-        DesiredCapacity: '3',
+        MinSize: '3',
+        MaxSize: '3',
         CapacityRebalance: true,
         MixedInstancesPolicy: { InstancesDistribution: { OnDemandPercentageAboveBaseCapacity: 0 } },
       }),
