@@ -39,25 +39,30 @@ export function hotTier(options: HotTierOptions): HotTier {
   const { remote, identity, clock } = options;
   const known = new KnownRows(options);
 
-  async function ask(keys: readonly RowKey[]): Promise<(Row | undefined)[]> {
+  function ask(keys: readonly RowKey[]): Promise<(Row | undefined)[]> {
     const at = clock();
     const reading = new Reading(keys);
-    const rows = await known.readings.during(reading, () => remote.get(keys));
-    known.keepRows(
+    return known.readings.during(
       reading,
-      at,
-      keys.map((key, i) => ({ key, row: rows[i] })),
+      () => remote.get(keys),
+      (rows) =>
+        known.keepRows(
+          reading,
+          at,
+          keys.map((key, i) => ({ key, row: rows[i] })),
+        ),
     );
-    return rows;
   }
 
-  async function askPage(directory: InodeId, { after, limit }: Page): Promise<ListedRow[]> {
+  function askPage(directory: InodeId, { after, limit }: Page): Promise<ListedRow[]> {
     const at = clock();
     const reading = new Reading(directory);
     const since = after === undefined ? at : known.readings.goesOn(directory, after);
-    const rows = await known.readings.during(reading, () => remote.list(directory, pageOf({ after, limit })));
-    known.keepPage(reading, { directory, after, at, since, rows, isLast: rows.length < limit });
-    return rows;
+    return known.readings.during(
+      reading,
+      () => remote.list(directory, pageOf({ after, limit })),
+      (rows) => known.keepPage(reading, { directory, after, at, since, rows, isLast: rows.length < limit }),
+    );
   }
 
   async function get(keys: readonly RowKey[]): Promise<(Row | undefined)[]> {

@@ -103,9 +103,13 @@ export class KnownRows {
 
   /** What the file has between the names of a page, and the page has not, is not there. */
   keepPage(reading: Reading, { directory, after, at, since, rows, isLast }: AnsweredPage): void {
-    if (!isKept(directory) || reading.isLost) return;
-    this.#write(() => {
-      const last = isLast ? undefined : rows.at(-1)?.name;
+    const last = isLast ? undefined : rows.at(-1)?.name;
+    const isEmpty = !isLast && last === undefined;
+    if (!isKept(directory) || reading.isLost || isEmpty) return;
+    // Before the write, which may drop rows of this directory again where there are too many.
+    if (since !== undefined && last !== undefined) this.readings.stopped(directory, { since, at: last });
+    else if (since !== undefined) this.readings.ended(directory);
+    const isWritten = this.#write(() => {
       const listed = new Set(rows.map(({ name }) => name));
       const between = [...this.#writer.db.getRange(hotRange(directory, after, last))];
       for (const { key, value } of between) {
@@ -117,11 +121,9 @@ export class KnownRows {
         const key = { directory, name };
         if (reading.mayKeep(key)) this.#keep(key, row, at);
       }
-      if (since === undefined) return;
-      if (last !== undefined) return this.readings.stopped(directory, { since, at: last });
-      this.readings.ended(directory);
-      this.#writer.put(listedKey(directory), stamped(since));
+      if (isLast && since !== undefined) this.#writer.put(listedKey(directory), stamped(since));
     });
+    if (!isWritten) this.readings.ended(directory);
   }
 
   apply(changes: readonly HotChange[]): void {
@@ -184,7 +186,9 @@ export class KnownRows {
     this.readings.dropped(directory);
   }
 
+  /** What is on its way was asked for before, and is not kept either. */
   #dropAll(): void {
+    this.readings.allDropped();
     this.#floorBefore = this.#options.clock();
     this.#writer.put(FLOOR_KEY, stamped(this.#floorBefore));
   }

@@ -54,10 +54,13 @@ export class Readings {
   readonly #open = new Set<Reading>();
   readonly #listings = new Map<InodeId, UnderWay>();
 
-  async during<Answer>(reading: Reading, ask: () => Promise<Answer>): Promise<Answer> {
+  /** `keep` gets the answer in the same turn in which the reading ends: a change in between would go unnoticed. */
+  async during<Answer>(reading: Reading, ask: () => Promise<Answer>, keep: (answer: Answer) => void): Promise<Answer> {
     this.#open.add(reading);
     try {
-      return await ask();
+      const answer = await ask();
+      keep(answer);
+      return answer;
     } finally {
       this.#open.delete(reading);
     }
@@ -88,6 +91,11 @@ export class Readings {
 
   ended(directory: InodeId): void {
     this.#listings.delete(directory);
+  }
+
+  allDropped(): void {
+    this.#listings.clear();
+    for (const reading of this.#open) reading.isLost = true;
   }
 
   /** Rows of a directory have been dropped: no listing that is under way can tell any more what is not there. */

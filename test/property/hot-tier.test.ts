@@ -15,6 +15,8 @@ import { file } from '../contract/metastore.contract.ts';
 import { randomFrom } from '../support/yielding-metastore.ts';
 
 const RUNS = 300;
+/** A listing that went on though its rows had been dropped; a write between an answer and its keeping. */
+const SEEDS_OF_FAILURES = [112, 2476];
 const STEPS = 120;
 const LEASE_MS = 60;
 const NAMES = ['a', 'b', 'c', 'd', 'e'] as Name[];
@@ -194,7 +196,7 @@ function look(world: World, rows: ReturnType<typeof openHotRows>): void {
 
 async function run(seed: number, folder: string): Promise<string[]> {
   const world = new World(seed);
-  const dir = join(folder, String(seed));
+  const dir = mkdtempSync(join(folder, 'run-'));
   const clock = () => world.now;
   const rowsMax = world.pick([3, 8, 1000]);
   const open = () =>
@@ -237,7 +239,7 @@ describe('hot tier', () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it('answers nothing that is older than its lease, than what the feed has told, or than what was written here', async () => {
-    for (let seed = 1; seed <= RUNS; seed++) {
+    for (const seed of [...SEEDS_OF_FAILURES, ...Array.from({ length: RUNS }, (_, i) => i + 1)]) {
       expect({ seed, wrong: await run(seed, folder) }).toEqual({ seed, wrong: [] });
     }
   }, 60_000);
