@@ -20,9 +20,11 @@ export interface Stores {
 /** `own` are the folders in which the agent itself lives: showing one in the namespace would never end. */
 export function openStores(own: readonly string[]): Stores {
   const open = new Map<MountId, UnderStore>();
+  // Now: once the namespace is mounted, a look at the mount point is a question that this thread has to answer.
+  const taken = own.map(truePath);
   return {
     storeOf(mount) {
-      refuseOwnFolders(mount.uri, own);
+      refuseOwnFolders(mount.uri, taken);
       const store = openUnderStore(mount);
       open.set(mount.id, store);
       return store;
@@ -41,8 +43,10 @@ export function openStores(own: readonly string[]): Stores {
 
 function refuseOwnFolders(uri: string, own: readonly string[]): void {
   if (!uri.startsWith('file:')) return;
-  const folder = truePath(fileURLToPath(uri));
-  for (const one of own.map(truePath)) {
+  const named = fileURLToPath(uri);
+  // What plainly lies in one of them is not looked at, for the same reason.
+  const folder = own.some((one) => isInside(named, one)) ? named : truePath(named);
+  for (const one of own) {
     const shows = isInside(one, folder);
     if (!shows && !isInside(folder, one)) continue;
     const why = shows

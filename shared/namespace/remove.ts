@@ -81,7 +81,7 @@ export async function findExpected(
     expectSame(place, expect);
     return place;
   } catch (error) {
-    if (isRetry && isFault(error, 'notFound')) return undefined;
+    if (isRetry && expect.id !== undefined && isFault(error, 'notFound')) return undefined;
     throw error;
   }
 }
