@@ -88,10 +88,11 @@ describe.skipIf(!hasEngine)('on a cloud that enforces its policies', () => {
 describe.skipIf(!hasEngine)('what the stack does', () => {
   let cloud: LocalCloud;
   let owner: Identity;
-  const dir = mkdtempSync(join(tmpdir(), 'leat-cloud-'));
+  let dir = '';
   const engineLog = () => readFileSync(join(dir, 'engine.log'), 'utf8');
 
   beforeAll(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'leat-cloud-'));
     cloud = await startLocalCloud({ dir });
     const { AWS_ACCESS_KEY_ID: accessKeyId = '', AWS_SECRET_ACCESS_KEY: secretAccessKey = '' } = cloud.env;
     owner = { accessKeyId, secretAccessKey };
@@ -129,7 +130,7 @@ describe.skipIf(!hasEngine)('what the stack does', () => {
 });
 
 describe.skipIf(!hasEngine)('cloud:up and cloud:down', () => {
-  const dir = join(mkdtempSync(join(tmpdir(), 'leat-cloud-up-')), 'cloud');
+  let dir = '';
   let port = 0;
   const run = (program: string) => {
     const env = { ...process.env, LEAT_CLOUD_DIR: dir, LEAT_CLOUD_PORT: String(port), LEAT_CLOUD_ENGINE: 'ministack' };
@@ -139,6 +140,7 @@ describe.skipIf(!hasEngine)('cloud:up and cloud:down', () => {
   const pid = () => Number(readFileSync(join(dir, 'engine.pid'), 'utf8'));
 
   beforeAll(async () => {
+    dir = join(mkdtempSync(join(tmpdir(), 'leat-cloud-up-')), 'cloud');
     port = await freePort();
   });
   afterAll(() => {

@@ -4,9 +4,34 @@ import { AwsSolutionsChecks } from 'cdk-nag';
 import { LeatStack } from '../../cdk/leat-stack.ts';
 import { readProps } from '../../cdk/props.ts';
 
-/** No bundles: what is looked at is the template. */
-const CONTEXT = { 'aws:cdk:bundling-stacks': [] };
 const LOOKED_UP_IN = { account: '123456789012', region: 'eu-central-1' };
+/** What looking it up would answer. */
+const VPC = {
+  vpcId: 'vpc-0123abcd',
+  vpcCidrBlock: '10.0.0.0/16',
+  ownerAccountId: LOOKED_UP_IN.account,
+  availabilityZones: [],
+  subnetGroups: [
+    {
+      name: 'Private',
+      type: 'Private',
+      subnets: [
+        {
+          subnetId: 'subnet-0123abcd',
+          cidr: '10.0.0.0/24',
+          availabilityZone: 'eu-central-1a',
+          routeTableId: 'rtb-0123abcd',
+        },
+      ],
+    },
+  ],
+};
+const CONTEXT = {
+  // No bundles: what is looked at is the template.
+  'aws:cdk:bundling-stacks': [],
+  [`vpc-provider:account=${LOOKED_UP_IN.account}:filter.vpc-id=${VPC.vpcId}:region=${LOOKED_UP_IN.region}:returnAsymmetricSubnets=true`]:
+    VPC,
+};
 
 export interface MadeStack {
   readonly template: Template;
