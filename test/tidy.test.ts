@@ -12,9 +12,21 @@ interface Room {
 const ROOMS: Readonly<Record<string, Room>> = {
   shared: { mayImport: [/^shared\/(?!under-stores\/)/, /^zod$/] },
   'shared/under-stores': { mayImport: [/^shared\//, /^@aws-sdk\//, /^@smithy\//, /^node:/] },
-  functions: { mayImport: [/^(shared|functions)\//, /^@aws-sdk\//, /^node:/, /^@?hono(\/|$)/, /^zod$/] },
+  functions: {
+    mayImport: [/^shared\/(?!under-stores\/)/, /^functions\/(?!drivers\/)/, /^node:/, /^@?hono(\/|$)/, /^zod$/],
+  },
+  'functions/drivers': { mayImport: [/^shared\/(?!under-stores\/)/, /^functions\/drivers\//, /^@aws-sdk\//, /^node:/] },
+  // The stream shows items as the driver writes them.
+  'functions/feed/stream-records.ts': {
+    mayImport: [/^shared\//, /^functions\/drivers\/dynamodb-items\.ts$/],
+    mayImportTypes: [/^@aws-sdk\/client-dynamodb$/],
+  },
+  // What a function is put together of.
+  'functions/handlers': { mayImport: [/^(shared|functions)\//, /^node:/, /^hono\/aws-lambda$/] },
+  'functions/cloud.ts': { mayImport: [/^(shared|functions)\//, /^node:/] },
+  'functions/lazy-store.ts': { mayImport: [/^shared\//] },
   agent: {
-    mayImport: [/^agent\//, /^shared\/(?!under-stores\/)/, /^node:/, /^@?hono(\/|$)/, /^(zod|lru-cache|koffi|lmdb)$/],
+    mayImport: [/^agent\//, /^shared\/(?!under-stores\/)/, /^node:/, /^@?hono(\/|$)/, /^(zod|koffi|lmdb)$/],
     mayImportTypes: [/^functions\/api\//],
   },
   // The client and the server agree on how a query carries bytes.
@@ -33,6 +45,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   'agent/build.js': { mayImport: [/^node:/, /^esbuild$/] },
   'agent/stores.ts': { mayImport: [/^(shared|agent)\//, /^node:/] },
+  // Names handlers by their paths, and what is said of them in no other way.
+  cdk: {
+    mayImport: [/^cdk\//, /^shared\/model\/faults\.ts$/, /^aws-cdk-lib(\/|$)/, /^(constructs|cdk-nag)$/, /^node:/],
+  },
+  localstack: { mayImport: [/^localstack\//, /^shared\/model\/faults\.ts$/, /^(zod|aws4)$/, /^node:/] },
 };
 const LINES_MAX = 300;
 
@@ -66,7 +83,9 @@ function strays(file: string, text: string): string[] {
     .map(({ target }) => target);
 }
 
-const files = globSync('{shared,functions,agent}/**/*.{ts,js}').filter((file) => !file.endsWith('.test.ts'));
+const files = globSync('{shared,functions,agent,cdk,localstack}/**/*.{ts,js}').filter(
+  (file) => !file.endsWith('.test.ts'),
+);
 
 describe('tidy', () => {
   it.each(files)('%s keeps to its room and to its size', (file) => {
@@ -83,6 +102,12 @@ describe('tidy', () => {
     ['shared/model/x.ts', `import '../../functions/api/api.ts';`, 'functions/api/api.ts'],
     ['shared/under-stores/x.ts', `export { open } from 'lmdb';`, 'lmdb'],
     ['functions/api/x.ts', `import {\n  cache,\n} from '#agent/cache/data-cache.ts';`, 'agent/cache/data-cache.ts'],
+    [
+      'functions/api/x.ts',
+      `import { dynamoMetastore } from '../drivers/dynamodb.ts';`,
+      'functions/drivers/dynamodb.ts',
+    ],
+    ['cdk/x.ts', `import { handler } from '#functions/handlers/api.ts';`, 'functions/handlers/api.ts'],
     ['agent/cli/x.ts', `import { createApi } from '#functions/api/api.ts';`, 'functions/api/api.ts'],
     ['agent/cli/x.ts', `import { s3UnderStore } from '#shared/under-stores/s3.ts';`, 'shared/under-stores/s3.ts'],
   ])('finds what is planted in %s: %s', (file, text, stray) => {

@@ -5,6 +5,8 @@ import type { Call } from './patient-call.ts';
 
 /** So often within a lease it is renewed: one of them may get lost. */
 const RENEWALS_PER_LEASE = 3;
+/** An agent ends without it, too. */
+const LEAVE_MS_MAX = 3000;
 
 const Answer = z.object({
   inbox: z.string(),
@@ -58,7 +60,10 @@ export async function registered({ call, id, log, onRenewed }: RegistrationDeps)
       clearTimeout(timer);
       await renewing;
       try {
-        await call(`/v1/agents/${encodeURIComponent(id)}`, () => undefined, { method: 'DELETE' });
+        await call(`/v1/agents/${encodeURIComponent(id)}`, () => undefined, {
+          method: 'DELETE',
+          answerMsMax: LEAVE_MS_MAX,
+        });
       } catch (error) {
         log(`this agent could not take leave, and is taken for gone after a while: ${toLeatError(error).message}`);
       }

@@ -57,7 +57,7 @@ export async function removeTree(context: Context, actor: Actor, path: Path, exp
 }
 
 /** An entry that this actor may take out of its directory. */
-export async function findEntry(context: Context, actor: Actor, target: Target): Promise<Place> {
+async function findEntry(context: Context, actor: Actor, target: Target): Promise<Place> {
   const { directory, path } = target;
   const place = await child(context, actor, target);
   if (!place) throw new LeatError('notFound', `${toText(path)}: no such file or directory`);
