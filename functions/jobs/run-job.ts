@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { INTENTS, TRASH } from '#shared/model/ids.ts';
 import { parsePath } from '#shared/model/names.ts';
 import type { RunningNamespace } from '#shared/namespace/create-namespace.ts';

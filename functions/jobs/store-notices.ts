@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A message as S3 writes it. What it sends when notifications are set up has no records. */
 const Notification = z.object({
