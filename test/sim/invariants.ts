@@ -54,7 +54,7 @@ function faultsOfAnswers({ departures, births }: Rows, history: readonly Call[])
 
 /** Only who was asked to may take something away, and not if he says that he did not. */
 function faultsOfDeparture(
-  { births }: Rows,
+  { births, departures }: Rows,
   { id, by, isTree }: Departure,
   calls: ReadonlyMap<string, Call>,
 ): string[] {
@@ -63,7 +63,9 @@ function faultsOfDeparture(
   if (!call) return [];
   const what = `${by} ${operationText(call.operation)}`;
   const isOwn = births.get(id)?.by === by;
-  if (isOwn) return call.answer.is === 'done' ? [`${what} was done, and took back what it had made`] : [];
+  // Where a whole tree went, what was made in it counts as made before.
+  const isInTree = departures.some((each) => each.isTree && each.id === births.get(id)?.key.directory);
+  if (isOwn) return call.answer.is === 'done' && !isInTree ? [`${what} was done, and took back what it had made`] : [];
   if (!REMOVERS.includes(call.operation.act)) return [`${what} removed an inode`];
   if (call.answer.is === 'refused') return [`${what} was refused, and removed ${idText(id)}`];
   return isTree && call.operation.act !== 'removeTree' ? [`${what} removed a tree`] : [];

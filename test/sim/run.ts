@@ -2,7 +2,7 @@ import { faultsOf } from './invariants.ts';
 import { type Call, judge, type Verdict } from './linearizability.ts';
 import { type Answer, type Operation, operationText, perform } from './operations.ts';
 import { drawOperation, type Scenario, SCENARIOS } from './scenarios.ts';
-import { type Break, createWorld, type Executor, type World } from './world.ts';
+import { type Break, createWorld, type World } from './world.ts';
 import { type Heard, type Log, lookAround, recorded, setUp } from './history.ts';
 import { CALM, type Weather } from './network.ts';
 
@@ -21,16 +21,19 @@ export interface SimulateOptions {
   readonly among?: readonly Scenario[];
   readonly clientsMin?: number;
   readonly clientsMax?: number;
+  /** Without an answer, with the same token. */
+  readonly asksAgain?: AsksAgain;
 }
 
 const FOUL: Weather = { lostRequests: 0.02, lostAnswers: 0.04, duplicates: 0.08 };
+const TRIES_MAX = 3;
 const CRASH_RATE = 0.4;
 const CRASH_STEPS = 200;
 const SWEEP_RATE = 0.5;
 
 /** One schedule from one seed, with what was found wrong in it. */
 export async function simulate(seed: number, options: SimulateOptions = {}): Promise<Run> {
-  const { broken, among = SCENARIOS, clientsMin = 2, clientsMax = 5 } = options;
+  const { broken, among = SCENARIOS, clientsMin = 2, clientsMax = 5, asksAgain = 'never' } = options;
   const world = await createWorld(seed, {
     executors: 3,
     isForetold: seed % 2 === 0,
@@ -48,7 +51,7 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
   const tick = () => ++ticks;
   world.weather = scheduler.random() < 0.5 ? FOUL : CALM;
   const clients = Array.from({ length: clientsMin + scheduler.below(clientsMax - clientsMin + 1) }, (_, client) =>
-    actAsClient(world, scenario, { client, history, tick }),
+    actAsClient(world, scenario, { client, history, tick, asksAgain }),
   );
   const sweeping = scheduler.random() < SWEEP_RATE ? sweep(world) : Promise.resolve();
   let isOver = false;
@@ -59,7 +62,10 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
   const crashing = scheduler.below(world.executors.length);
   const hasEnded = await scheduler.run(
     () => isOver,
-    (step) => void (step === crashAt && world.executors[crashing]?.die()),
+    (step) => {
+      if (step === crashAt) world.executors[crashing]?.die();
+      if (process.env['HOSTILE'] && scheduler.random() < 0.05) scheduler.now += scheduler.random() * 15_000;
+    },
   );
   const stuck = hasEnded ? [] : ['somebody waits for ever'];
   const faults = hasEnded ? await faultsOf(world, history, made) : [];
@@ -78,11 +84,24 @@ export async function simulate(seed: number, options: SimulateOptions = {}): Pro
   };
 }
 
-interface Client extends Log {
-  readonly client: number;
+type AsksAgain = 'never' | 'after failures' | 'soon';
+
+interface Asking {
+  readonly name: string;
+  readonly strand: number;
+  readonly asksAgain: AsksAgain;
 }
 
-async function actAsClient(world: World, scenario: Scenario, { client, history, tick }: Client): Promise<void> {
+interface Client extends Log {
+  readonly client: number;
+  readonly asksAgain: AsksAgain;
+}
+
+async function actAsClient(
+  world: World,
+  scenario: Scenario,
+  { client, history, tick, asksAgain }: Client,
+): Promise<void> {
   const { scheduler } = world;
   const strand = 100 + client;
   const pick = <Item>(items: readonly Item[]) => scheduler.pick(items);
@@ -92,15 +111,30 @@ async function actAsClient(world: World, scenario: Scenario, { client, history, 
     const begun = Promise.withResolvers<void>();
     scheduler.schedule({ strand, what: `${name} ${operationText(operation)}`, happen: begun.resolve });
     await begun.promise;
-    const executor = scheduler.pick(world.executors.filter(({ isAlive }) => isAlive));
-    scheduler.note(strand, `${name} asks executor ${executor.strand}`);
-    const answer = await recorded({ name, operation }, { history, tick }, () => answerFrom(executor, operation, name));
+    const asking = { name, strand, asksAgain };
+    const answer = await recorded({ name, operation }, { history, tick }, () => answerTo(world, operation, asking));
     scheduler.note(strand, `${name} ${answerText(answer)}`);
   }
 }
 
-function answerFrom(executor: Executor, operation: Operation, name: string): Promise<Heard> {
-  return Promise.race([perform(executor.namespace, operation, { name }), executor.death]);
+/** Asks until there is an answer, of another executor each time if its client asks again. */
+async function answerTo(world: World, operation: Operation, { name, strand, asksAgain }: Asking): Promise<Heard> {
+  const { scheduler, executors } = world;
+  const overs: Promise<unknown>[] = [];
+  for (let tries = 1; ; tries++) {
+    const executor = scheduler.pick(executors.filter(({ isAlive }) => isAlive));
+    scheduler.note(strand, `${name} asks executor ${executor.strand}`);
+    const request = { token: name, isRetry: tries > 1 };
+    const answer = perform(executor.namespace, operation, { name, ...(asksAgain !== 'never' && { request }) });
+    const patience = asksAgain === 'soon' && [
+      scheduler.sleep(strand, scheduler.random() * 100).then(() => ({ over: answer })),
+    ];
+    const heard = await Promise.race([answer, executor.death, ...(patience || [])]);
+    const isVague = 'over' in heard || heard.is === 'unknown';
+    if (!isVague) return heard;
+    if ('over' in heard) overs.push(heard.over);
+    if (asksAgain === 'never' || tries === TRIES_MAX) return overs.length > 0 ? { over: Promise.all(overs) } : heard;
+  }
 }
 
 /** What is done behind where rows are shared: by a sweep now and then. */
