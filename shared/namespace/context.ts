@@ -163,7 +163,12 @@ export function putRow(key: RowKey, before: Inode, patch: Partial<Inode>): Chang
   return { act: 'put', key, when: asRead(before), row: revised(before, patch) };
 }
 
-export function commit(context: Context, actor: Actor, changes: readonly Change[]): Promise<CommitResult> {
+/** Not after the caller has given up: he may be asking again, and what has been done by then must not be done once more. */
+export async function commit(context: Context, actor: Actor, changes: readonly Change[]): Promise<CommitResult> {
+  const { until = Infinity } = actor.request ?? {};
+  if (context.clock() > until) {
+    throw new LeatError('unavailable', 'the request took longer than its caller waits for an answer; it was not done');
+  }
   return context.metastore.commit(changes, actor.source === undefined ? {} : { source: actor.source });
 }
 

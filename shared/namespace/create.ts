@@ -112,7 +112,7 @@ interface NewRow {
 /**
  * Writes the row if the name is free, then reads the directory again: whoever removes it marks it first and looks for entries
  * after, so one of the two sees the other. Without a transaction on the directory any number of creators go on side by side.
- * False: somebody else has had the id.
+ * False: to be looked at again.
  */
 export async function putNew(context: Context, actor: Actor, { directory, place, promised }: NewRow): Promise<boolean> {
   const { key, inode } = place;
@@ -123,10 +123,14 @@ export async function putNew(context: Context, actor: Actor, { directory, place,
     ...(promised ? [promised.change] : []),
   ]);
   const isPut = result.committed;
-  if (!(await confirmed(context, directory)) && (!isPut || (await takeBack(context, actor, place, promised)))) {
+  if (!(await confirmed(context, directory)) && (!isPut || (await takeBack(context, place, promised)))) {
+    // With a tree goes all that was in it: others may have seen this one before, so it was made, and removed.
+    const isGone = isPut && (await locationOf(context.metastore, directory.inode.id))?.isInTrash;
+    if (isGone) return true;
     throw new LeatError('notFound', `${toText(directory.path)}: was removed meanwhile`);
   }
-  if (!isPut && result.failed.includes(0)) throw exists(place.path);
+  // A repeated request may meet what its first sending has made since we looked: the next look tells.
+  if (!isPut && result.failed.includes(0) && !actor.request?.isRetry) throw exists(place.path);
   if (!isPut) return false;
   await promised?.accept();
   context.times.touch(context, directory);
@@ -136,16 +140,12 @@ export async function putNew(context: Context, actor: Actor, { directory, place,
 const exists = (path: Path) => new LeatError('exists', `${toText(path)}: exists`);
 
 /** False: somebody has seen the row in time and taken it elsewhere, or removed it. Then it did exist, and was created. */
-async function takeBack(
-  context: Context,
-  actor: Actor,
-  { key, inode, path }: Place,
-  promised?: Promised,
-): Promise<boolean> {
+async function takeBack(context: Context, { key, inode, path }: Place, promised?: Promised): Promise<boolean> {
   return retried(context, path, async () => {
     const now = await inodeAt(context, key);
     if (now?.id !== inode.id) return false;
-    const { committed } = await commit(context, actor, [
+    // However late it is.
+    const { committed } = await context.metastore.commit([
       { act: 'remove', key, when: asRead(now) },
       ...(now.kind === 'directory' ? [forgotten(context, now)] : []),
       ...(promised ? [{ act: 'remove', key: promised.change.key, when: 'any' } as const] : []),

@@ -16,6 +16,8 @@ interface KeptAt {
 }
 
 interface Located {
+  /** Removed with all that was in it, and not reclaimed yet. */
+  readonly isInTrash: boolean;
   /** Undefined: the directory has been removed. */
   readonly keptAt: KeptAt | undefined;
   readonly version: number;
@@ -51,12 +53,14 @@ export function forgotten({ clock, directoryIdOf }: Context, { id, version }: Pi
 
 /**
  * The id of a directory that is about to be made: the one that can be foretold from its place, unless that has been used. The
- * record that is committed with the row fails when another was quicker.
+ * record that is committed with the row fails when another was quicker. Also when the record has ended, what a creator that
+ * died has left below the id must not come to light again.
  */
 export async function newDirectoryId({ metastore, directoryIdOf, newId }: Context, key: RowKey): Promise<InodeId> {
   const foretold = directoryIdOf?.(key);
   if (foretold === undefined) return newId();
-  return (await locationOf(metastore, foretold)) ? newId() : foretold;
+  const [location, rows] = await Promise.all([locationOf(metastore, foretold), metastore.list(foretold, { limit: 1 })]);
+  return location || rows.length > 0 ? newId() : foretold;
 }
 
 /** Undefined: nobody has had this id, or it has been forgotten. */
@@ -66,7 +70,7 @@ export async function locationOf(metastore: Metastore, id: InodeId): Promise<Loc
   const { directory, name, by } = JSON.parse(record.body) as Partial<RowKey> & { readonly by?: string };
   const isKept = directory !== undefined && name !== undefined;
   const keptAt = isKept ? { key: { directory, name }, ...(by !== undefined && { by }) } : undefined;
-  return { keptAt, version: record.version };
+  return { keptAt, version: record.version, isInTrash: !isKept && record.expiresAt === undefined };
 }
 
 function recordOf(keptAt: KeptAt | undefined, version: number): RecordRow {

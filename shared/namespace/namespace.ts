@@ -21,6 +21,8 @@ export interface Request {
   readonly token: string;
   /** It has been sent before, and may have been carried out. */
   readonly isRetry: boolean;
+  /** Milliseconds since the epoch, by the clock of who carries it out: nothing is committed later, as the caller may ask again. */
+  readonly until?: number;
 }
 
 export interface Found {

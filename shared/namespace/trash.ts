@@ -1,7 +1,7 @@
 import { type InodeId, TRASH } from '../model/ids.ts';
 import type { Inode, Row } from '../model/inode.ts';
 import { type Change, CHANGES_MAX, type ListedRow } from '../ports/metastore.ts';
-import type { Context } from './context.ts';
+import { asRead, type Context, putRow, revised } from './context.ts';
 import { forgotten } from './directory-keys.ts';
 
 /**
@@ -24,10 +24,16 @@ function isTooYoung(context: Context, row: Row): boolean {
   return row.kind !== 'record' && row.closing !== undefined && row.closing.until > context.clock();
 }
 
+interface Opened {
+  readonly id: InodeId;
+  /** Takes its own row, once it is empty; absent for the top. */
+  readonly take?: () => Promise<number>;
+}
+
 /** Depth without recursion: a tree may be deeper than a stack. */
 async function empty(context: Context, root: Inode, isStopped: () => boolean): Promise<number> {
   let rows = 0;
-  const open: { readonly id: InodeId; readonly take?: () => Promise<number> }[] = [{ id: root.id }];
+  const open: Opened[] = [{ id: root.id }];
   for (let top = open.at(-1); top && !isStopped(); top = open.at(-1)) {
     const { id } = top;
     const page = await context.metastore.list(id, { limit: CHANGES_MAX });
@@ -35,18 +41,31 @@ async function empty(context: Context, root: Inode, isStopped: () => boolean): P
     const leaves = page.filter(({ row }) => row.kind !== 'directory');
     rows += page.length === 0 && top.take ? await top.take() : await take(context, id, leaves);
     for (const each of page) {
-      if (each.row.kind === 'directory') open.push({ id: each.row.id, take: () => take(context, id, [each]) });
+      const below = await fenced(context, id, each);
+      if (below) open.push(below);
     }
   }
   return rows;
 }
 
+/**
+ * A directory below gets a new version before anybody looks into it: a rename that had resolved its way before the tree was
+ * removed, and comes this late, does not carry off what is being emptied. Undefined: one was quicker, and it is alive.
+ */
+async function fenced(context: Context, directory: InodeId, { name, row }: ListedRow): Promise<Opened | undefined> {
+  if (row.kind !== 'directory') return undefined;
+  const mark = putRow({ directory, name }, row, {});
+  if (!(await context.metastore.commit([mark])).committed) return undefined;
+  return { id: row.id, take: () => take(context, directory, [{ name, row: revised(row, {}) }]) };
+}
+
 /** With a directory, which is empty by now, goes the record of where it is kept. */
 async function take(context: Context, directory: InodeId, rows: readonly ListedRow[]): Promise<number> {
-  const changes = rows.flatMap(({ name, row }): Change[] => [
-    { act: 'remove', key: { directory, name }, when: 'any' },
-    ...(row.kind === 'directory' ? [forgotten(context, row)] : []),
-  ]);
+  const changes = rows.flatMap(({ name, row }): Change[] => {
+    const key = { directory, name };
+    if (row.kind !== 'directory') return [{ act: 'remove', key, when: 'any' }];
+    return [{ act: 'remove', key, when: asRead(row) }, forgotten(context, row)];
+  });
   if (changes.length > 0) await context.metastore.commit(changes);
   return rows.length;
 }
