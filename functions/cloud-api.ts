@@ -43,6 +43,7 @@ export function cloudApi({
   return createApi({
     namespace,
     recorded,
+    clock,
     rows: metastore,
     agents: registry,
     authenticate: () => ({ actor, isOwner: true }),

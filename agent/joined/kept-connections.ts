@@ -6,6 +6,11 @@ import type { LookupFunction } from 'node:net';
 const CONNECTIONS_MAX = 64;
 const LOCAL_ADDRESS = '127.0.0.1';
 
+/** Nobody has got the request: it may be sent again at once. */
+export class NotSent extends Error {}
+
+const UNREACHED: readonly unknown[] = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'];
+
 export interface Exchange {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -35,7 +40,11 @@ export function keptConnections() {
           resolve(new Response(bytes.length > 0 ? bytes : null, { status: answer.statusCode ?? 0 }));
         });
       });
-      request.on('error', reject);
+      request.on('error', (error: NodeJS.ErrnoException) => {
+        // A connection that has been idle for too long is closed by the other side without a look at what still comes.
+        const isStale = request.reusedSocket && error.code === 'ECONNRESET';
+        reject(isStale || UNREACHED.includes(error.code) ? new NotSent(error.message, { cause: error }) : error);
+      });
       request.end(body);
     });
 }

@@ -1,4 +1,5 @@
 import { type FaultKind, faultKinds, LeatError } from '#shared/model/faults.ts';
+import { NotSent } from './kept-connections.ts';
 
 const ANSWER_MS_MAX = 60_000;
 const ATTEMPTS_MAX = 6;
@@ -22,6 +23,8 @@ interface CallOptions {
   readonly method?: string;
   /** How long an attempt may take. */
   readonly answerMsMax?: number;
+  /** An attempt without an answer may still be at work until so long after it was sent, and another would meet it. */
+  readonly atWorkMsMax?: number;
 }
 
 /** Sends a body, if there is one, and answers what comes back. The body is made anew for each attempt, and told whether it was sent before. */
@@ -32,15 +35,24 @@ export function patientCall({ fetch, url, sleep, random }: Calling): Call {
   const base = url.replace(/\/+$/, '');
   return async (path, body, options) => {
     for (let attempt = 1; ; attempt++) {
+      const sentAt = performance.now();
       const outcome = await tried(fetch, base + path, { ...options, body: body(attempt > 1) });
       if ('answer' in outcome) return outcome.answer;
       if (!outcome.mayPass || attempt === ATTEMPTS_MAX) throw outcome.error;
-      await sleep(random() * Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** attempt));
+      const backoff = random() * Math.min(BACKOFF_MS_MAX, BACKOFF_MS * 2 ** attempt);
+      const atWork = outcome.mayBeAtWork ? sentAt + (options?.atWorkMsMax ?? 0) - performance.now() : 0;
+      await sleep(Math.max(backoff, atWork));
     }
   };
 }
 
-type Outcome = { readonly answer: unknown } | { readonly error: LeatError; readonly mayPass: boolean };
+interface Failure {
+  readonly error: LeatError;
+  readonly mayPass: boolean;
+  readonly mayBeAtWork?: boolean;
+}
+
+type Outcome = { readonly answer: unknown } | Failure;
 
 async function tried(
   fetch: Calling['fetch'],
@@ -58,7 +70,7 @@ async function tried(
     if (cause instanceof LeatError) return { error: cause, mayPass: false };
     const reason = cause instanceof Error ? reasonOf(cause) : String(cause);
     const error = new LeatError('unavailable', `${url}: no answer (${reason}); is the API up?`, { cause });
-    return { error, mayPass: true };
+    return { error, mayPass: true, mayBeAtWork: !(cause instanceof NotSent) };
   }
 }
 

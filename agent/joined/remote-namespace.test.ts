@@ -4,8 +4,9 @@ import type { Inode } from '#shared/model/inode.ts';
 import type { Path } from '#shared/model/names.ts';
 import type { Actor, Namespace } from '#shared/namespace/namespace.ts';
 import { FILE } from '../../test/support/api.ts';
-import { path, refused, ROOT_USER } from '../../test/support/namespace.ts';
-import { losing, remoteOver } from '../../test/support/remote.ts';
+import { openNamespace, path, refused, ROOT_USER } from '../../test/support/namespace.ts';
+import { callingOf, losing, remoteOver } from '../../test/support/remote.ts';
+import { remoteNamespace } from './remote-namespace.ts';
 
 function recorded() {
   const actors: Actor[] = [];
@@ -35,7 +36,15 @@ describe('a mutation', () => {
     const { actors, namespace } = recorded();
     const request = { token: 'mine', isRetry: true };
     await remoteOver(namespace).create({ ...ROOT_USER, request }, path('/a'), { mode: 0o644 });
-    expect(actors[0]?.request).toEqual(request);
+    expect(actors[0]?.request).toMatchObject(request);
+  });
+
+  it('is not made once its caller may have sent it again', async () => {
+    const { namespace, names } = await openNamespace();
+    const long = Date.now() - 60_000;
+    const late = remoteNamespace({ ...callingOf(namespace, { clock: () => long }), newToken: () => 'late' });
+    await refused('unavailable', late.mkdir(ROOT_USER, path('/d'), { mode: 0o755 }));
+    expect(await names()).toEqual([]);
   });
 });
 

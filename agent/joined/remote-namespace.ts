@@ -8,6 +8,10 @@ import { type Calling, type Call, patientCall } from './patient-call.ts';
 
 /** As long as a function may take: a whole tree is compared with its store. */
 const SYNC_MS_MAX = 900_000;
+/** The API commits nothing of a request that has been there for longer. */
+const AT_WORK_MS_MAX = 25_000;
+/** Until a request arrives, and for what was being committed when its time was over. */
+const ON_THE_WAY_MS = 10_000;
 
 export interface RemoteNamespaceDeps extends Calling {
   /** Unique; of letters, digits, `-` and `_`. */
@@ -44,9 +48,11 @@ export function remoteNamespace({ newToken, onChanged, ...calling }: RemoteNames
   const change = <Op extends Asked>(op: Op, input: InputOf<Op>) => {
     const { actor, path, from, to, mount } = input as Changing;
     const { token, isRetry: wasSent } = actor.request ?? { token: newToken(), isRetry: false };
+    const waitMs = op === 'sync' ? SYNC_MS_MAX : AT_WORK_MS_MAX;
     return asked(asking, op, {
       paths: [path, from, to, mount?.path].filter((each) => each !== undefined),
-      body: (isRetry) => ({ ...input, actor: { ...actor, request: { token, isRetry: isRetry || wasSent } } }),
+      body: (isRetry) => ({ ...input, actor: { ...actor, request: { token, isRetry: isRetry || wasSent, waitMs } } }),
+      options: { answerMsMax: waitMs + ON_THE_WAY_MS, atWorkMsMax: waitMs + ON_THE_WAY_MS },
     });
   };
   return {
@@ -93,15 +99,15 @@ interface Asking {
 interface Question {
   readonly paths: readonly Path[];
   readonly body: (isRetry: boolean) => object;
+  readonly options?: Parameters<Call>[2];
 }
 
 async function asked<Op extends Operation>(
   { call, onChanged }: Asking,
   op: Op,
-  { paths, body }: Question,
+  { paths, body, options = {} }: Question,
 ): Promise<AnswerOf<Op>> {
   const { input, answer }: { readonly input: z.ZodType; readonly answer: z.ZodType } = OPERATIONS[op];
-  const options = op === 'sync' ? { answerMsMax: SYNC_MS_MAX } : {};
   let touched: readonly RowKey[] = [];
   try {
     const got = await call(`/v1/namespace/${op}`, (isRetry) => z.encode(input, body(isRetry)), options);

@@ -4,6 +4,7 @@ import type { Inode } from '#shared/model/inode.ts';
 import type { Path } from '#shared/model/names.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
+import type { Clock } from '#shared/ports/clock.ts';
 import type { ByteRange } from '#shared/ports/under-store.ts';
 import type { AgentInfo } from './agent.ts';
 import type { Registry } from './agents.ts';
@@ -49,6 +50,8 @@ export interface ApiDeps {
   readonly rows?: Pick<Metastore, 'get' | 'list'>;
   /** And who they are. */
   readonly agents?: Registry;
+  /** That of the namespace; `Date.now` unless given. */
+  readonly clock?: Clock;
   /** For failures that no fault kind stands for. */
   log(line: string): void;
   info(): Promise<AgentInfo>;

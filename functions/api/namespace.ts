@@ -24,10 +24,10 @@ export type Recorded = <Result>(
 const unrecorded: Recorded = async (act) => ({ result: await act() });
 
 /** The door of agents that have joined: every operation of `Namespace`, as whom they say. Only who is trusted as an agent may. */
-export function namespaceApi({ namespace, recorded = unrecorded }: ApiDeps) {
+export function namespaceApi({ namespace, recorded = unrecorded, clock = Date.now }: ApiDeps) {
   const performed = async <Op extends Operation>(op: Op, body: unknown): Promise<object> => {
     const { input, answer }: { input: z.ZodType; answer: z.ZodType } = OPERATIONS[op];
-    const wanted = checked(input, body) as InputOf<Op>;
+    const wanted = timed(checked(input, body) as InputOf<Op>, clock());
     const { result, touched = [] } = await recorded(() => ACTS[op](namespace, wanted));
     const isTold = touched.length > 0 && touched.length <= TOUCHED_MAX;
     return { ...(z.encode(answer, result) as object), ...(isTold && z.encode(Touched, { touched })) };
@@ -41,6 +41,18 @@ export function namespaceApi({ namespace, recorded = unrecorded }: ApiDeps) {
         return c.json(await performed(op, await jsonOf(c)));
       })
   );
+}
+
+/** A caller that asks again after a while must not meet what this request does later. */
+function timed<Input extends object>(input: Input, now: number): Input {
+  const { actor } = input as { readonly actor?: Asking };
+  const { waitMs } = actor?.request ?? {};
+  if (waitMs === undefined) return input;
+  return { ...input, actor: { ...actor, request: { ...actor?.request, until: now + waitMs } } };
+}
+
+interface Asking {
+  readonly request?: { readonly waitMs?: number };
 }
 
 const unknown = (op: string) =>

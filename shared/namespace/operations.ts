@@ -18,6 +18,8 @@ const GROUPS_MAX = 65_536;
 const SOURCE_CHARS_MAX = 200;
 const PAGE_ENTRIES_MAX = 10_000;
 const TOKEN = /^[A-Za-z0-9_-]{1,100}$/;
+/** As long as a function may take. */
+const WAIT_MS_MAX = 900_000;
 
 const When = z.union([z.literal('now'), Nanos]);
 const ActorFields = z.object({
@@ -26,7 +28,14 @@ const ActorFields = z.object({
   groups: z.array(Uid).max(GROUPS_MAX).readonly(),
   checked: z.boolean().exactOptional(),
   source: z.string().max(SOURCE_CHARS_MAX).exactOptional(),
-  request: z.object({ token: z.string().regex(TOKEN), isRetry: z.boolean() }).exactOptional(),
+  request: z
+    .object({
+      token: z.string().regex(TOKEN),
+      isRetry: z.boolean(),
+      /** When the caller asks again: from when the request has arrived. */
+      waitMs: z.int().min(1).max(WAIT_MS_MAX).exactOptional(),
+    })
+    .exactOptional(),
 });
 
 const Found = z.object({
