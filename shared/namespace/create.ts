@@ -123,11 +123,12 @@ export async function putNew(context: Context, actor: Actor, { directory, place,
     ...(promised ? [promised.change] : []),
   ]);
   const isPut = result.committed;
-  if (!(await confirmed(context, directory)) && (!isPut || (await takeBack(context, place, promised)))) {
-    // With a tree goes all that was in it: others may have seen this one before, so it was made, and removed.
-    const isGone = isPut && (await locationOf(context.metastore, directory.inode.id))?.isInTrash;
-    if (isGone) return true;
-    throw new LeatError('notFound', `${toText(directory.path)}: was removed meanwhile`);
+  if (!(await confirmed(context, directory))) {
+    // With a tree goes all that is in it: others may have seen this one before, so it was made, and removed.
+    if (isPut && (await locationOf(context.metastore, directory.inode.id))?.isInTrash) return true;
+    if (!isPut || (await takeBack(context, place, promised))) {
+      throw new LeatError('notFound', `${toText(directory.path)}: was removed meanwhile`);
+    }
   }
   // A repeated request may meet what its first sending has made since we looked: the next look tells.
   if (!isPut && result.failed.includes(0) && !actor.request?.isRetry) throw exists(place.path);
