@@ -72,10 +72,10 @@ async function scattered(
   random: () => number,
   get: (keys: readonly RowKey[]) => Promise<(Row | undefined)[]>,
 ): Promise<(Row | undefined)[]> {
-  if (keys.length === 1) return get(keys);
   const isLater = keys.map(() => random() < 0.5);
   const part = (when: boolean) => keys.filter((_, i) => isLater[i] === when);
-  const [now, later] = await Promise.all([false, true].map((when) => (part(when).length > 0 ? get(part(when)) : [])));
+  if (new Set(isLater).size < 2) return get(keys);
+  const [now, later] = await Promise.all([false, true].map((when) => get(part(when))));
   return isLater.map((when) => (when ? later : now)?.shift());
 }
 

@@ -92,6 +92,16 @@ export const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
+/** Nothing goes away: a late request does no harm, and a repeated one has to know what it has made. */
+export const CREATORS: Scenario = {
+  name: 'many make the same things',
+  setup: ['/d/'],
+  directories: ['/d/e', '/d/h'],
+  files: ['/d/f', '/d/g'],
+  acts: { create: 4, mkdir: 3, stat: 1, list: 1 },
+  operationsMax: 4,
+};
+
 /** For long histories: everything happens, and there is somewhat more room. */
 export const EVERYTHING: Scenario = {
   name: 'everything at once',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { BREAKS } from './breaks.ts';
 import { reportOf, simulate, type SimulateOptions } from './run.ts';
-import { EVERYTHING } from './scenarios.ts';
+import { CREATORS, EVERYTHING } from './scenarios.ts';
 
 /** `LEAT_SIM_SEED=n` repeats one schedule, `LEAT_SIM_RUNS=n` sets how many there are. */
 const ONE = process.env['LEAT_SIM_SEED'];
@@ -32,6 +32,20 @@ describe('simulated executors on shared rows', () => {
     const options = { among: [EVERYTHING], clientsMin: 8, clientsMax: 8 };
     expect(await firstFault(ONE === undefined ? seedsTo(LONG_RUNS) : [Number(ONE)], options)).toBeUndefined();
   });
+
+  it('lose nothing that was acknowledged when acts take longer than leases', { timeout: PATIENCE_MS }, async () => {
+    const seeds = ONE === undefined ? seedsTo(RUNS / 2) : [Number(ONE)];
+    expect(await firstFault(seeds, { isStalling: true })).toBeUndefined();
+  });
+
+  it.each(['after failures', 'soon'] as const)(
+    'know their own when clients ask again %s',
+    { timeout: PATIENCE_MS },
+    async (asksAgain) => {
+      const seeds = ONE === undefined ? seedsTo(RUNS / 10) : [Number(ONE)];
+      expect(await firstFault(seeds, { among: [CREATORS], asksAgain })).toBeUndefined();
+    },
+  );
 
   it('do the same again for the same seed, and something else for another', async () => {
     const [first, again, other] = [await simulate(7), await simulate(7), await simulate(8)];
