@@ -125,8 +125,8 @@ export async function putNew(context: Context, actor: Actor, { directory, place,
   const isPut = result.committed;
   if (!(await confirmed(context, directory))) {
     // With a tree goes all that is in it: others may have seen this one before, so it was made, and removed.
-    if (isPut && (await locationOf(context.metastore, directory.inode.id))?.isInTrash) return true;
-    if (!isPut || (await takeBack(context, place, promised))) {
+    const goes = isPut && (await locationOf(context.metastore, directory.inode.id))?.isInTrash;
+    if (!goes && (!isPut || (await takeBack(context, place, promised)))) {
       throw new LeatError('notFound', `${toText(directory.path)}: was removed meanwhile`);
     }
   }
