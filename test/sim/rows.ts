@@ -1,4 +1,4 @@
-import { type InodeId, LEASES, PLACES, ROOT, TRASH } from '#shared/model/ids.ts';
+import { type InodeId, PLACES, ROOT, TRASH } from '#shared/model/ids.ts';
 import type { Inode, Row } from '#shared/model/inode.ts';
 import type { Name } from '#shared/model/names.ts';
 import type { CommitEvent } from '#shared/ports/change-feed.ts';
@@ -89,7 +89,3 @@ function indexed(directories: ReadonlyMap<InodeId, ReadonlyMap<Name, Row>>): Pic
   }
   return { places, keptAt };
 }
-
-/** Not part of the tree. */
-export const isSpecial = (directory: InodeId): boolean =>
-  directory === TRASH || directory === PLACES || directory === LEASES;
