@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { localFeed } from '#agent/embedded/change-feed.ts';
 import { heapMetastore } from '#agent/embedded/heap-metastore.ts';
 import type { InodeId } from '#shared/model/ids.ts';
+import type { NamespaceDeps } from '#shared/namespace/context.ts';
 import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import type { CommitEvent } from '#shared/ports/change-feed.ts';
 import type { Metastore, NewId, RowKey } from '#shared/ports/metastore.ts';
@@ -76,45 +77,46 @@ export async function createWorld(seed: number, { executors, isForetold, broken 
 
   const world: World = { scheduler, executors: [], commits, metastore: heap, weather: CALM, undisturbed, logged };
 
-  const open = async (strand: number): Promise<Executor> => {
-    const skew = (scheduler.random() - 0.5) * SKEW_MS_MAX;
-    const wire = remoteMetastore(broken?.(heap) ?? heap, {
-      scheduler,
-      strand,
-      weather: () => world.weather,
-    });
-    // What is done at the start of an executor is not what is looked into here.
-    let isStarted = false;
-    const starting: Metastore = {
-      ...wire,
-      get: (keys) => (isStarted ? wire : heap).get(keys),
-      list: (id, page) => (isStarted ? wire : heap).list(id, page),
-    };
-    const namespace = await createNamespace({
-      ...deps,
-      metastore: starting,
-      newToken,
-      clock: () => scheduler.now + skew,
-      sleep: (ms) => scheduler.sleep(strand, ms),
-    });
-    isStarted = true;
-    const death = Promise.withResolvers<{ readonly over: Promise<void> }>();
-    const executor: Executor = {
-      strand,
-      namespace,
-      isAlive: true,
-      death: death.promise,
-      die() {
-        executor.isAlive = false;
-        death.resolve({ over: scheduler.halt(strand) });
-      },
-    };
-    return executor;
-  };
   await undisturbed(); // makes the root
   const opened: Executor[] = [];
-  for (let strand = 0; strand < executors; strand++) opened.push(await open(strand));
+  for (let strand = 0; strand < executors; strand++)
+    opened.push(await openExecutor(world, { ...deps, metastore: broken?.(heap) ?? heap, newToken }, strand));
   return Object.assign(world, { executors: opened });
+}
+
+type Deps = Omit<NamespaceDeps, 'clock' | 'sleep'>;
+
+/** At the other end of the network from what all share, with a clock of its own. */
+async function openExecutor(world: World, deps: Deps, strand: number): Promise<Executor> {
+  const { scheduler } = world;
+  const skew = (scheduler.random() - 0.5) * SKEW_MS_MAX;
+  const near = deps.metastore;
+  const far = remoteMetastore(near, { scheduler, strand, weather: () => world.weather });
+  // What is done at the start of an executor is not what is looked into here.
+  let isStarted = false;
+  const namespace = await createNamespace({
+    ...deps,
+    metastore: {
+      ...far,
+      get: (keys) => (isStarted ? far : near).get(keys),
+      list: (directory, page) => (isStarted ? far : near).list(directory, page),
+    },
+    clock: () => scheduler.now + skew,
+    sleep: (ms) => scheduler.sleep(strand, ms),
+  });
+  isStarted = true;
+  const death = Promise.withResolvers<{ readonly over: Promise<void> }>();
+  const executor: Executor = {
+    strand,
+    namespace,
+    isAlive: true,
+    death: death.promise,
+    die() {
+      executor.isAlive = false;
+      death.resolve({ over: scheduler.halt(strand) });
+    },
+  };
+  return executor;
 }
 
 function hashed(text: string, space: number): InodeId {
