@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runCli } from '#agent/cli/run.ts';
+import { type Home, OWN_HOME } from './bindings.ts';
 import { run, type Ran } from './run.ts';
 
 export const LEAT = new URL('../../agent/leat.js', import.meta.url).pathname;
@@ -51,14 +52,14 @@ export interface Stage {
   clear(): Promise<void>;
 }
 
-export async function openStage(): Promise<Stage> {
+export async function openStage(home: Home = OWN_HOME): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'leat-cli-'));
   const children: ChildProcess[] = [];
   return {
     folder,
     async up(args, script = LEAT) {
-      const env = { ...process.env, LEAT_DATA: join(folder, 'data') };
-      const child = spawn(process.execPath, [script, 'up', ...args], { cwd: folder, env });
+      const env = { ...process.env, ...home.env(), LEAT_DATA: join(folder, 'data') };
+      const child = spawn(process.execPath, [script, 'up', ...args, ...home.args()], { cwd: folder, env });
       children.push(child);
       const up = watch(child);
       await up.says(READY);
@@ -67,6 +68,7 @@ export async function openStage(): Promise<Stage> {
     async clear() {
       for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
       for (const at of await mountsBelow(folder)) await unmount(at, { lazy: true });
+      await home.empty([join(folder, 'data')]);
       await rm(folder, { recursive: true });
     },
   };
