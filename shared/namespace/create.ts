@@ -93,13 +93,17 @@ function newId(
   { request }: Actor,
   { key, kind }: { readonly key: RowKey; readonly kind: InodeKind },
 ): InodeId | Promise<InodeId> {
-  return kind === 'directory' ? newDirectoryId(context, key) : context.newId(request?.token);
+  if (kind === 'directory') return newDirectoryId(context, key);
+  return context.newId(request?.isRetry ? again(request.token) : request?.token);
 }
+
+/** What was made at first may have been moved away by others since: the same inode is not to be there twice. */
+const again = (token: string): string => `${token}-again`;
 
 /** A request that is repeated because its answer was lost finds what it has made. */
 async function isMadeBy(context: Context, { request }: Actor, { inode: { id, kind } }: Place): Promise<boolean> {
   if (!request?.isRetry) return false;
-  if (kind !== 'directory') return id === context.newId(request.token);
+  if (kind !== 'directory') return [request.token, again(request.token)].some((token) => id === context.newId(token));
   return (await locationOf(context.metastore, id))?.keptAt?.by === request.token;
 }
 
