@@ -22,6 +22,9 @@ const BUSY =
   /^(Throttling|ProvisionedThroughputExceeded|RequestLimitExceeded|TransactionConflict|TransactionInProgress|ReplicatedWriteConflict|LimitExceeded)/;
 /** The SDK corrects its clock by the answer that says this. */
 const CLOCK_IS_WRONG = /Signature (expired|not yet current)/;
+/** Others may be let in where this one is not, so it is told apart. */
+const DENIED =
+  /^(AccessDenied|UnrecognizedClient|InvalidSignature|MissingAuthenticationToken|ExpiredToken|CredentialsProviderError)/;
 /** No connection came about, so nothing was sent. */
 const UNCONNECTED = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/;
 /** What the SDK says when it took too long to get a connection: also a free one of its own pool. */
@@ -125,5 +128,5 @@ function givenUp({ table, log }: DynamoDeps, { what, error, tries, isInDoubt }: 
     : 'check that the table exists and that the credentials may use it';
   const message = `table ${table}: ${what} ${times} ${said}${doubt}; ${next}`;
   log?.(message);
-  return new LeatError('unavailable', message, { cause: error });
+  return new LeatError(DENIED.test(error.name) ? 'denied' : 'unavailable', message, { cause: error });
 }
