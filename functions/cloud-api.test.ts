@@ -41,6 +41,7 @@ async function opened() {
   const { namespace } = await openNamespace({ metastore: { ...metastore, ...touched.metastore }, isShared: true });
   const registration = { inbox: 'q', table: 't', region: 'r', identity: 'i', leaseMs: 1, directReads: true };
   const app = cloudApi({
+    jobs: { settled: async () => {} },
     name: 'here',
     namespace: { ...namespace, rest: async () => void rests++ },
     recorded: touched.recorded,

@@ -8,6 +8,7 @@ import { createApi } from './api/api.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import type { Registry } from './api/agents.ts';
 import type { Recorded } from './api/namespace.ts';
+import type { JobSender } from './jobs/job-sender.ts';
 import { observed } from './observed.ts';
 
 export interface CloudApiDeps {
@@ -16,6 +17,7 @@ export interface CloudApiDeps {
   readonly recorded: Recorded;
   readonly metastore: Metastore;
   readonly registry: Registry;
+  readonly jobs: Pick<JobSender, 'settled'>;
   readonly log: ChangeLog;
   readonly owner: { readonly uid: number; readonly gid: number };
   readonly clock: () => number;
@@ -32,6 +34,7 @@ export function cloudApi({
   recorded,
   metastore,
   registry,
+  jobs,
   owner,
   clock,
   print,
@@ -52,6 +55,7 @@ export function cloudApi({
         await next();
         // The process may be frozen as soon as it has answered: whatever it began has to be done, or left to others.
         await namespace.rest().catch((error: unknown) => log(`after an answer: ${toLeatError(error).message}`));
+        await jobs.settled();
       }),
     // Bodies are limited to 6 MB here, and nothing is kept: agents have the caches and the long breath.
     content: {

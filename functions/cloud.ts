@@ -1,15 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChangeLog } from '#shared/feed/log.ts';
 import { invariant } from '#shared/model/faults.ts';
+import { type Path, toText } from '#shared/model/names.ts';
 import { orderedTokens } from '#shared/model/tokens.ts';
 import { AGENT_LEASE_MS, Agents, type Inboxes } from '#shared/namespace/agents.ts';
 import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
+import type { WorkQueue } from '#shared/ports/work-queue.ts';
 import type { Registry } from './api/agents.ts';
 import type { Recorded } from './api/namespace.ts';
 import { dynamoMetastore } from './drivers/dynamodb.ts';
 import { dynamoClient } from './drivers/dynamodb-client.ts';
 import { drawnId, foretoldId } from './drivers/ids.ts';
+import { type JobSender, jobSender } from './jobs/job-sender.ts';
 import { lazyStore } from './lazy-store.ts';
 import { touchedRows } from './touched-rows.ts';
 
@@ -29,7 +32,7 @@ export interface Cloud {
   namespace(): Promise<RunningNamespace>;
   readonly agents: Agents;
   readonly log: ChangeLog;
-  jobsQueueUrl(): string;
+  readonly jobs: JobSender;
   /** Agents as the API registers them. */
   readonly registry: Registry;
 }
@@ -42,11 +45,14 @@ export function openCloud(env: NodeJS.ProcessEnv = process.env): Cloud {
   const engine = { client: dynamoClient(), table, clock, sleep, random: Math.random };
   const warn = (message: string) => print(JSON.stringify({ name, level: 'warn', message }));
   const { metastore, recorded } = touchedRows(dynamoMetastore({ ...engine, log: warn }));
+  const jobs = jobSender(lazyQueue(env), warn);
   const deps = {
     metastore,
     newId: drawnId,
     directoryIdOf: foretoldId,
     isShared: true,
+    // A listing that nobody waits for would be cut off by the answer of whoever came across it.
+    listElsewhere: (path: Path) => jobs.sendBehind({ job: 'sync', path: toText(path) }),
     clock,
     sleep: (ms: number) => sleep(ms),
     newToken: orderedTokens(clock),
@@ -73,7 +79,7 @@ export function openCloud(env: NodeJS.ProcessEnv = process.env): Cloud {
     },
     agents,
     log,
-    jobsQueueUrl: () => demanded(env, 'LEAT_JOBS_QUEUE_URL'),
+    jobs,
     registry: registryOf({
       agents,
       log,
@@ -108,6 +114,16 @@ function registryOf({ agents, log, ...where }: Registering): Registry {
     },
     leave: (id) => agents.leave(id),
   };
+}
+
+/** SQS's client is loaded with the first message. */
+function lazyQueue(env: NodeJS.ProcessEnv): (body: string) => Promise<void> {
+  let opened: Promise<WorkQueue> | undefined;
+  const driver = async () => {
+    const { sqsClient, sqsWorkQueue } = await import('./drivers/sqs.ts');
+    return sqsWorkQueue({ client: sqsClient(), url: demanded(env, 'LEAT_JOBS_QUEUE_URL') });
+  };
+  return async (body) => (await (opened ??= driver())).send([body]);
 }
 
 /** SQS's client is loaded when an agent joins, and not for the requests of all the others. */

@@ -11,5 +11,6 @@ export async function handler(event: QueueEvent) {
     for (const uri of changedObjects(message)) await namespace.notice(uri);
   });
   await namespace.rest();
+  await cloud.jobs.settled();
   return answer;
 }

@@ -1,5 +1,4 @@
 import { openCloud } from '../cloud.ts';
-import { sqsClient, sqsWorkQueue } from '../drivers/sqs.ts';
 import { eachMessage, type QueueEvent } from '../jobs/messages.ts';
 import { runJob } from '../jobs/run-job.ts';
 
@@ -7,16 +6,13 @@ import { runJob } from '../jobs/run-job.ts';
 const REST_MS = 20_000;
 
 const cloud = openCloud();
-const queue = sqsWorkQueue({ client: sqsClient(), url: cloud.jobsQueueUrl() });
 
 /** The queue of jobs. */
 export async function handler(event: QueueEvent, lambda: { getRemainingTimeInMillis(): number }) {
-  const namespace = await cloud.namespace();
-  const worker = {
-    namespace,
-    metastore: cloud.metastore,
-    isOver: () => lambda.getRemainingTimeInMillis() < REST_MS,
-    send: (job: object) => queue.send([JSON.stringify(job)]),
-  };
-  return eachMessage(event, cloud.print, (message) => runJob(worker, message));
+  const { metastore, jobs, print } = cloud;
+  const isOver = () => lambda.getRemainingTimeInMillis() < REST_MS;
+  const worker = { namespace: await cloud.namespace(), metastore, isOver, send: jobs.send };
+  const answer = await eachMessage(event, print, (message) => runJob(worker, message));
+  await jobs.settled();
+  return answer;
 }

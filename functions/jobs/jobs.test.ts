@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mountOf, openNamespace, path, ROOT_USER as root } from '../../test/support/namespace.ts';
+import { jobSender } from './job-sender.ts';
 import { eachMessage } from './messages.ts';
 import { type Job, runJob } from './run-job.ts';
 import { changedObjects } from './store-notices.ts';
@@ -30,6 +31,20 @@ describe('messages of a queue', () => {
     expect(changedObjects({ Records: [{ s3 }] })).toEqual(['s3://b/a b/c+dé']);
     expect(changedObjects({ Event: 's3:TestEvent' })).toEqual([]);
   });
+});
+
+it('a job that is sent behind is out before an answer, or told of', async () => {
+  const [put, told]: [string[], string[]] = [[], []];
+  const slowly = async (body: string) => {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (put.push(body) > 1) throw new Error('full');
+  };
+  const jobs = jobSender(slowly, (line) => told.push(line));
+  jobs.sendBehind({ job: 'catchUp' });
+  jobs.sendBehind({ job: 'sync', path: '/m' });
+  await jobs.settled();
+  expect(put).toEqual(['{"job":"catchUp"}', '{"job":"sync","path":"/m"}']);
+  expect(told).toEqual([expect.stringMatching(/not sent/)]);
 });
 
 describe('a job', () => {

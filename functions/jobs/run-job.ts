@@ -7,7 +7,7 @@ import { writeTimes } from '../feed/folded-times.ts';
 import { dueTime } from './times-job.ts';
 
 /**
- * `catchUp`: removed trees and debts to stores. `sync`: a directory, and all below, is compared with its store. `times`: entries
+ * `catchUp`: removed trees and debts to stores. `sync`: a directory is compared with its store. `times`: entries
  * of these directories came or went then.
  */
 const Job = z.discriminatedUnion('job', [
@@ -35,7 +35,7 @@ export async function runJob(worker: Worker, message: unknown): Promise<void> {
     for (const each of job.due) await writeTimes(metastore, dueTime(each));
     return;
   }
-  if (job.job === 'sync') await namespace.sync(SELF, job.path, { recursive: true });
+  if (job.job === 'sync') await namespace.sync(SELF, job.path);
   else await namespace.catchUp(isOver);
   await namespace.rest();
   if (isOver() && (await isAnythingDue(worker))) await worker.send({ job: 'catchUp' });
