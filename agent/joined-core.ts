@@ -53,7 +53,13 @@ export async function joinedCore(options: AgentOptions, url: string, started: En
   const isDirect = config['metadata.mode'] === 'direct';
   const remote = isDirect ? await open(hot.now) : remoteNamespace({ ...calling, newToken: deps.newToken, onChanged });
   writing.resolve(remote);
-  const namespace = joinedNamespace({ local, remote, storeOf: (mount) => stores.of(mount), clock });
+  const namespace = joinedNamespace({
+    local,
+    remote,
+    storeOf: stores.of,
+    demandMountable: stores.demandMountable,
+    clock,
+  });
 
   const feed = localFeed();
   const log = new ChangeLog({ metastore: readOnly(table), clock });

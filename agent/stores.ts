@@ -15,6 +15,8 @@ export interface Stores {
   /** How the bytes of a file come from its store: of the version that was found, or `changed`. */
   fetchFor(found: Found): Fetch;
   of(mount: MountId): UnderStore | undefined;
+  /** Throws for a folder in which the agent itself lives, and for one that holds such a folder. */
+  demandMountable(uri: string): void;
 }
 
 /** `own` are the folders in which the agent itself lives: showing one in the namespace would never end. */
@@ -23,6 +25,7 @@ export function openStores(own: readonly string[]): Stores {
   // Now: once the namespace is mounted, a look at the mount point is a question that this thread has to answer.
   const taken = own.map(truePath);
   return {
+    demandMountable: (uri) => refuseOwnFolders(uri, taken),
     storeOf(mount) {
       refuseOwnFolders(mount.uri, taken);
       const store = openUnderStore(mount);

@@ -22,6 +22,8 @@ export interface JoinedNamespaceDeps {
   readonly remote: Namespace;
   /** Stores that `local` has opened. */
   readonly storeOf: (mount: MountId) => UnderStore | undefined;
+  /** Throws for a store that this agent must not show: only here it is known which folders are its own. */
+  readonly demandMountable?: (uri: string) => void;
   readonly clock: Clock;
 }
 
@@ -29,7 +31,7 @@ export interface JoinedNamespaceDeps {
  * The namespace of a cloud, at an agent: reads are made here, from rows that this node knows or gets; changes, and reads that
  * have to look into a store first, are made by the API. The bytes of a file go to its store from here.
  */
-export function joinedNamespace({ local, remote, storeOf, clock }: JoinedNamespaceDeps): Namespace {
+export function joinedNamespace({ local, remote, storeOf, demandMountable, clock }: JoinedNamespaceDeps): Namespace {
   const upload = async (mount: MountId, path: Path): Promise<UnderStore> => {
     const store = storeOf(mount) ?? ((await local.mounts()) && storeOf(mount));
     if (store) return store;
@@ -49,6 +51,10 @@ export function joinedNamespace({ local, remote, storeOf, clock }: JoinedNamespa
         () => local.list(...asked),
         () => remote.list(...asked),
       ),
+    async mount(actor, wanted) {
+      demandMountable?.(wanted.uri);
+      return remote.mount(actor, wanted);
+    },
     mounts: () => local.mounts(),
     rename: (actor, from, to, options) =>
       sure(from, options, (id) => remote.rename(actor, from, to, { ...options, ...id })),
