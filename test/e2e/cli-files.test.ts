@@ -37,7 +37,7 @@ const json = (text: string) =>
     .map((line): Record<string, unknown> => JSON.parse(line));
 
 for (const binding of BINDINGS)
-  describe.runIf(binding.isThere)(binding.name, () => {
+  describe.runIf(binding.isThere)(`the commands for files, ${binding.name}`, () => {
     const home = homeOf(binding);
 
     beforeAll(async () => {

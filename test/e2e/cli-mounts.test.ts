@@ -13,7 +13,7 @@ const here = (...names: string[]) => join(stage.folder, ...names);
 const store = (name: string) => `file:${here(name)}`;
 
 for (const binding of BINDINGS)
-  describe.runIf(binding.isThere)(binding.name, () => {
+  describe.runIf(binding.isThere)(`the commands for stores, ${binding.name}`, () => {
     const home = homeOf(binding);
 
     beforeAll(async () => {
