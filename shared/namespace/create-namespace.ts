@@ -24,6 +24,7 @@ import { reclaim } from './trash.ts';
 
 const ROOT_MODE = 0o755;
 const STARTS_MAX = 3;
+const OWED_COUNTED_MAX = 1000;
 
 /** A namespace that works for its stores until it is closed. */
 export interface RunningNamespace extends Namespace {
@@ -96,7 +97,7 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
       await refreshMounts(context);
       return mountsOf(context);
     },
-    owed: async () => ({ pending: context.intents.pending, failed: context.intents.failed }),
+    owed: async () => ({ pending: await pendingOf(context), failed: context.intents.failed }),
     rest: () => leases.end(context),
     async catchUp(isStopped) {
       await oweNothing(context, isStopped);
@@ -110,6 +111,12 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
       for (const { store } of context.mounted.values()) await store.close();
     },
   };
+}
+
+/** What others owe counts too. */
+async function pendingOf({ intents, isShared, metastore }: Context): Promise<number> {
+  if (!isShared) return intents.pending;
+  return (await metastore.list(INTENTS, { limit: OWED_COUNTED_MAX })).length;
 }
 
 /** One mount after another, as far as their stores answer. */
