@@ -1,11 +1,7 @@
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { runCli } from '#agent/cli/run.ts';
-import { openStage, type Stage } from '../support/cli.ts';
-
-const PATIENCE_MS = 20_000;
+import { following as eventsOf, openStage, type Stage } from '../support/cli.ts';
 
 let stage: Stage;
 const here = (...names: string[]) => join(stage.folder, ...names);
@@ -16,38 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => stage.clear());
 
-/** `leat events …` in this process until it is stopped, as Ctrl-C does. */
-function following(...args: string[]) {
-  const ctrlC = new AbortController();
-  const printed = { stdout: '', stderr: '' };
-  const code = runCli(
-    {
-      env: { LEAT_DATA: here('data') },
-      watched: true,
-      signal: ctrlC.signal,
-      takeSignals: () => {},
-      out: (text) => void (printed.stdout += text),
-      err: (text) => void (printed.stderr += text),
-      pipe: async () => {},
-    },
-    ['events', ...args],
-  );
-  const says = async (on: keyof typeof printed, text: string | RegExp) => {
-    for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await sleep(20)) {
-      if (printed[on].match(text)) return;
-    }
-    throw new Error(`it did not say ${text}, but:\n${printed.stdout}\n${printed.stderr}`);
-  };
-  return {
-    printed,
-    says,
-    code,
-    async stop() {
-      ctrlC.abort();
-      return code;
-    },
-  };
-}
+const following = (...args: string[]) => eventsOf(here('data'), ...args);
 
 /** Of directories changes are of their times, which come when they come. */
 const ofFiles = (lines: string) => lines.split('\n').filter((line) => !/^(changed .*\/|)$/.test(line));

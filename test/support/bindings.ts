@@ -57,11 +57,12 @@ export const OWN_HOME: Home = {
 };
 
 /** For the tests of a file or group: a cloud is started before them, where they need one, and stopped after them. */
-export function homeOf({ isJoined, set }: Binding): Home {
+export function homeOf({ isThere, isJoined, set }: Binding): Home {
   const settings = Object.entries(set).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
   if (!isJoined) return { ...OWN_HOME, args: () => settings };
   let cloud: LocalCloud | undefined;
   beforeAll(async () => {
+    if (!isThere) return;
     cloud = await startLocalCloud({ dir: mkdtempSync(join(tmpdir(), 'leat-cloud-')) });
   });
   afterAll(() => cloud?.stop());

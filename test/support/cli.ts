@@ -10,6 +10,7 @@ import { run, type Ran } from './run.ts';
 export const LEAT = new URL('../../agent/leat.js', import.meta.url).pathname;
 const READY = 'Ctrl-C stops.';
 const START_TIMEOUT_MS = 30_000;
+const EVENTS_MS_MAX = 20_000;
 
 /** Runs command lines in this process against the agent of a data directory, and catches what they print. */
 export function cliOn(data: string, { watched = false, signal = new AbortController().signal } = {}) {
@@ -30,6 +31,38 @@ export function cliOn(data: string, { watched = false, signal = new AbortControl
       argv,
     );
     return { code, ...printed };
+  };
+}
+
+/** `leat events …` in this process until it is stopped, as Ctrl-C does. */
+export function following(data: string, ...args: string[]) {
+  const ctrlC = new AbortController();
+  const printed = { stdout: '', stderr: '' };
+  const code = runCli(
+    {
+      env: { LEAT_DATA: data },
+      watched: true,
+      signal: ctrlC.signal,
+      takeSignals: () => {},
+      out: (text) => void (printed.stdout += text),
+      err: (text) => void (printed.stderr += text),
+      pipe: async () => {},
+    },
+    ['events', ...args],
+  );
+  return {
+    printed,
+    code,
+    async says(on: keyof typeof printed, text: string | RegExp) {
+      for (const until = Date.now() + EVENTS_MS_MAX; Date.now() < until; await sleep(20)) {
+        if (printed[on].match(text)) return;
+      }
+      throw new Error(`it did not say ${text}, but:\n${printed.stdout}\n${printed.stderr}`);
+    },
+    async stop() {
+      ctrlC.abort();
+      return code;
+    },
   };
 }
 
