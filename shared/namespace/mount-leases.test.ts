@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import type { EmbeddedMetastore } from '#agent/embedded/heap-metastore.ts';
 import { bytes, contentOf, mountOf, openNamespace, path, ROOT_USER as root } from '../../test/support/namespace.ts';
 import { watchedStore } from '../../test/support/watched-store.ts';
-import type { InodeId } from '../model/ids.ts';
-import type { RowKey } from '../ports/metastore.ts';
+import { type InodeId, LEASES } from '../model/ids.ts';
+import type { RecordRow } from '../model/inode.ts';
+import type { Change, RowKey } from '../ports/metastore.ts';
 
 const mode = 0o755;
 
@@ -13,10 +15,10 @@ function directoryIdOf({ directory, name }: RowKey): InodeId {
   return hash.toString('latin1', 0, 16) as InodeId;
 }
 
-async function two(files: Readonly<Record<string, string>> = {}) {
+async function two(files: Readonly<Record<string, string>> = {}, options: Parameters<typeof openNamespace>[0] = {}) {
   const store = watchedStore();
   await store.put(files);
-  const a = await openNamespace({ storeOf: () => store, isShared: true, directoryIdOf, speed: 20 });
+  const a = await openNamespace({ storeOf: () => store, isShared: true, directoryIdOf, speed: 20, ...options });
   const b = await a.reopen();
   return { store, a, b };
 }
@@ -111,5 +113,27 @@ describe('namespaces that share their rows', () => {
     a.advance(60_000);
     expect(await b.namespace.catchUp(() => false)).toBe(2);
     expect(await contentOf(store)).toEqual({ 'e/': '', 'e/y': '2' });
+  });
+
+  it('give a lease back though others are just asking for it', async () => {
+    let asked = 0;
+    const askedMeanwhile = (inner: EmbeddedMetastore): EmbeddedMetastore => ({
+      ...inner,
+      async commit(changes, options) {
+        const [{ act, key } = {} as Change] = changes;
+        if (act === 'remove' && key.directory === LEASES && asked++ === 0) {
+          const [lease] = await inner.get([key]);
+          const row = { ...(lease as RecordRow), version: (lease?.version ?? 0) + 1 };
+          await inner.commit([{ act: 'put', key, when: 'any', row }]);
+        }
+        return inner.commit(changes, options);
+      },
+    });
+    const { a } = await two({ 'd/x': '1' }, { wrap: askedMeanwhile });
+    await a.namespace.mount(root, mountOf('/m'));
+    expect(await a.names('/m')).toEqual(['d/', 'd/x']);
+    await a.namespace.rest();
+    expect(asked).toBe(2);
+    expect(await a.metastore.list(LEASES, { limit: 1 })).toEqual([]);
   });
 });

@@ -163,11 +163,7 @@ export class MountLeases {
     await Promise.allSettled([...this.#acts, ...listings.map(({ done }) => done)]);
     await context.intents.leave(mount);
     try {
-      const { lease, version } = await read(context, mount);
-      const key = recordKey(mount);
-      if (lease?.holder === context.name) {
-        await context.metastore.commit([{ act: 'remove', key, when: { version: version ?? 0 } }]);
-      }
+      await giveBack(context, mount);
     } catch (error) {
       context.log(`the lease of mount ${mount} was not given back, and ends by itself: ${toLeatError(error).message}`);
     }
@@ -185,6 +181,16 @@ export class MountLeases {
 }
 
 const recordKey = (mount: MountId): RowKey => ({ directory: LEASES, name: mount as string as Name });
+
+/** Others may be writing down that they want it, at the very moment. */
+async function giveBack(context: Context, mount: MountId): Promise<void> {
+  for (;;) {
+    const { lease, version = 0 } = await read(context, mount);
+    if (lease?.holder !== context.name) return;
+    const removal = { act: 'remove', key: recordKey(mount), when: { version } } as const;
+    if ((await context.metastore.commit([removal])).committed) return;
+  }
+}
 
 async function read(context: Context, mount: MountId): Promise<{ lease?: Lease; version?: number }> {
   const [row] = await context.metastore.get([recordKey(mount)]);
