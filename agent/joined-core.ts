@@ -164,6 +164,7 @@ async function followFeed(options: AgentOptions, following: Following, started: 
         .run(ended.signal)
         .catch((error: unknown) => {
           if (!isFault(error, 'notFound')) throw error;
+          joined.missInbox();
         });
       if (!ended.signal.aborted) await sleep(NEW_INBOX_MS);
     }

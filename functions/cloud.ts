@@ -106,8 +106,8 @@ interface Registering {
 
 function registryOf({ agents, log, ...where }: Registering): Registry {
   return {
-    async join(id) {
-      const { inbox } = await agents.join(id);
+    async join(id, how) {
+      const { inbox } = await agents.join(id, how);
       // After it has joined: what is logged from now on comes to the inbox.
       const [sequence, identity] = await Promise.all([log.last(), agents.identity()]);
       return { inbox, ...where, identity, sequence, leaseMs: AGENT_LEASE_MS };

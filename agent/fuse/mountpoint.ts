@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
-import { mkdir, opendir, stat } from 'node:fs/promises';
+import { mkdir, opendir, statfs } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import { LeatError } from '#shared/model/faults.ts';
 import { mountFuse, receiveFd, socketPair } from './syscalls.ts';
@@ -50,7 +50,8 @@ export async function mountAt(options: MountpointOptions): Promise<MountedDevice
 async function prepare(at: string): Promise<void> {
   const type = mountType(at);
   if (type === `fuse.${SUBTYPE}`) {
-    const isDead = await stat(at).then(
+    // Of a mount whose agent has died the kernel may still know the attributes, and would answer `stat` with them.
+    const isDead = await statfs(at).then(
       () => false,
       (error: NodeJS.ErrnoException) => error.code === 'ENOTCONN',
     );

@@ -29,13 +29,20 @@ export interface RegistrationDeps {
 
 export interface Registered {
   readonly registration: Registration;
+  /** The queue is not there any more: with the next renewal comes another. */
+  missInbox(): void;
   /** Changes are not told any more. */
   end(): Promise<void>;
 }
 
 /** Joins, and stays joined until the end. While the API does not answer the agent goes on, and joins again when it does. */
 export async function registered({ call, id, log, onRenewed }: RegistrationDeps): Promise<Registered> {
-  const join = async () => Answer.parse(await call('/v1/agents', () => ({ id })));
+  let isInboxGone = false;
+  const join = async () => {
+    const answer = Answer.parse(await call('/v1/agents', () => ({ id, ...(isInboxGone && { isInboxGone }) })));
+    isInboxGone = false;
+    return answer;
+  };
   const registration = await join();
   let isEnding = false;
   let renewing: Promise<void> = Promise.resolve();
@@ -55,6 +62,7 @@ export async function registered({ call, id, log, onRenewed }: RegistrationDeps)
   plan();
   return {
     registration,
+    missInbox: () => void (isInboxGone = true),
     async end() {
       isEnding = true;
       clearTimeout(timer);

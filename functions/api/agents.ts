@@ -24,18 +24,21 @@ export interface Registration {
 }
 
 export interface Registry {
-  join(id: string): Promise<Registration>;
+  join(id: string, how: { readonly isInboxGone: boolean }): Promise<Registration>;
   leave(id: string): Promise<void>;
 }
 
-const Agent = z.object({ id: z.string().transform(parseAgentId) });
+const Agent = z.object({ id: z.string().transform(parseAgentId), isInboxGone: z.boolean().default(false) });
 
 /** Agents that have joined this namespace. */
 export function agentsApi({ agents }: ApiDeps) {
   return (
     new Hono<ApiEnv>()
-      /** Registers an agent, or renews it: to be repeated three times within `leaseMs`. Errors: invalid (id), unsupported (an agent of its own rows). */
-      .post('/', ownerOnly, body(Agent), async (c) => c.json(await demanded(agents).join(c.req.valid('json').id)))
+      /** Registers an agent, or renews it: to be repeated three times within `leaseMs`, with `isInboxGone` when the queue that it was given is not there any more. Errors: invalid (id), unsupported (an agent of its own rows). */
+      .post('/', ownerOnly, body(Agent), async (c) => {
+        const { id, ...how } = c.req.valid('json');
+        return c.json(await demanded(agents).join(id, how));
+      })
       /** It has ended. Its inbox stays for ten minutes, in case that it only starts again. */
       .delete('/:id', ownerOnly, async (c) => {
         await demanded(agents).leave(parseAgentId(c.req.param('id')));

@@ -51,11 +51,11 @@ export class Agents {
     this.#deps = deps;
   }
 
-  /** The first time and each time again; the inbox stays. */
-  async join(id: string): Promise<JoinedAgent> {
+  /** The first time and each time again; the inbox stays, unless the agent says that it is gone. */
+  async join(id: string, { isInboxGone = false } = {}): Promise<JoinedAgent> {
     for (let i = 0; i < ATTEMPTS_MAX; i++) {
       const known = await this.#find(id);
-      const inbox = known?.agent.inbox ?? (await this.#deps.inboxes.open(id));
+      const inbox = (isInboxGone ? undefined : known?.agent.inbox) ?? (await this.#deps.inboxes.open(id));
       const agent = { id, inbox, until: this.#deps.clock() + AGENT_LEASE_MS };
       if (await this.#put(agent, known)) return agent;
     }
