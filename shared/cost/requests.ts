@@ -54,7 +54,13 @@ export const OPERATIONS = {
   },
   mkdir: {
     says: 'mkdir',
-    requests: (depth) => ({ BatchGetItem: path(depth), GetItem: [2, 2], TransactWriteItems: [1, 2] }),
+    // Whether the id that can be told from the name has been used, and whether anything is left below it.
+    requests: (depth) => ({
+      BatchGetItem: path(depth),
+      GetItem: [2, 2],
+      Query: [1, 1],
+      TransactWriteItems: [1, 2],
+    }),
     changes: 2,
   },
   rmdir: {
