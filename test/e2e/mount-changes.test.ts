@@ -22,7 +22,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DIRECT, EMBEDDED, homeOf, JOINED } from '../support/bindings.ts';
 import { cliOn } from '../support/cli.ts';
 import { openMountStage, type MountStage } from '../support/mounted.ts';
-import { run } from '../support/run.ts';
+import { HAS_PYTHON, run } from '../support/run.ts';
 
 /** What a store is owed is done behind. */
 const SOON = { timeout: 20_000 };
@@ -130,7 +130,7 @@ for (const binding of NAMESPACES)
       await expect.poll(async () => (await stat(kept('a'))).uid, SOON).toBe(1234);
     });
 
-    it('keeps extended attributes', async () => {
+    it.skipIf(!HAS_PYTHON)('keeps extended attributes', async () => {
       const python = async (code: string) => {
         const { stdout, stderr } = await run('python3', ['-c', `import os\np = ${JSON.stringify(at('a'))}\n${code}`]);
         return stdout.trim() + (/\[Errno \d+\]/.exec(stderr)?.[0] ?? '');

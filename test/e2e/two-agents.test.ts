@@ -8,7 +8,7 @@ import { type Binding, DIRECT, homeOf, JOINED } from '../support/bindings.ts';
 import { cliOn, following } from '../support/cli.ts';
 import type { Daemon } from '../support/daemon.ts';
 import { type MountStage, openMountStage } from '../support/mounted.ts';
-import { run } from '../support/run.ts';
+import { HAS_PYTHON, run } from '../support/run.ts';
 
 /** Far below the lease: what comes in time was told, and not looked up because it was old. */
 const SOON = { timeout: 15_000 };
@@ -142,7 +142,7 @@ for (const [first, second] of PAIRS)
       await expect.poll(async () => (await stat(mine)).mtimeMs, SOON).toBe(2_000_500);
     });
 
-    it('share extended attributes', async () => {
+    it.skipIf(!HAS_PYTHON)('share extended attributes', async () => {
       await mkdir(one.at('s', 'labelled'));
       const python = async (path: string, code: string) => {
         const { stdout, stderr } = await run('python3', ['-c', `import os\np = ${JSON.stringify(path)}\n${code}`]);

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 
 export interface Ran {
   readonly code: number | null;
@@ -22,3 +22,6 @@ export async function run(program: string, args: readonly string[], env: Record<
   });
   return { code, ...text };
 }
+
+/** Node cannot reach extended attributes, and few machines have `setfattr`; most have this. */
+export const HAS_PYTHON = spawnSync('python3', ['--version']).status === 0;
