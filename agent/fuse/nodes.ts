@@ -18,10 +18,12 @@ export interface Content {
   readonly inodeId: InodeId;
   /** Of a directory 0. */
   readonly generation: number;
+  /** That of the id, where it is at hand: to make it again takes a tenth of a lookup. */
+  readonly number?: number;
 }
 
-export function contentOf(row: Uint8Array, { kind, generation }: HotAttributes): Content {
-  return { inodeId: idAt(row), generation: kind === 'directory' ? 0 : generation };
+export function contentOf(row: Uint8Array, attributes: HotAttributes): Content {
+  return { inodeId: idAt(row), generation: generationOf(attributes), number: attributes.inodeNumber };
 }
 
 /** What the kernel knows of one content. There are as many as it has files in mind, so a node is kept small. */
@@ -62,8 +64,7 @@ const generationOf = ({ kind, generation }: HotAttributes): number => (kind === 
 const nodeIdOf = (inode: number, generation: number): number => (generation % GENERATIONS) * GENERATION_FACTOR + inode;
 
 /** Where a content's node is, unless that one was taken by another: which can happen to long ids only, and hardly ever does. */
-function firstNodeId({ inodeId, generation }: Content): number {
-  const number = inodeNumber(inodeId);
+function firstNodeId({ inodeId, generation, number = inodeNumber(inodeId) }: Content): number {
   return isLongId(inodeId) ? LONG_BASE + ((number + generation) % LONG_BASE) : nodeIdOf(number, generation);
 }
 
