@@ -78,7 +78,7 @@ describe.skipIf(!ANY_ENGINE.isThere())(`many executors on one table, ${ANY_ENGIN
   it('do not make files in a directory that others remove', async () => {
     for (let round = 0; round < 12; round++) {
       const at = `/doomed${round}`;
-      await executor(0).mkdir(root, path(at), { mode });
+      const { id } = await executor(0).mkdir(root, path(at), { mode });
       const remove = executor(1)
         .remove(root, path(at), 'directory')
         .then(() => true, refusedAs('notEmpty'));
@@ -90,6 +90,8 @@ describe.skipIf(!ANY_ENGINE.isThere())(`many executors on one table, ${ANY_ENGIN
       const [isRemoved, ...isMade] = await Promise.all([remove, ...makers]);
       const left = isRemoved ? [] : await namesIn(at);
       expect(left).toHaveLength(isMade.filter(Boolean).length);
+      // Below the id, too: who was too late has taken back what he put.
+      expect(await table.metastore.list(id, { limit: 100 })).toHaveLength(left.length);
     }
   });
 
