@@ -8,8 +8,9 @@ import { followedLog } from '#shared/feed/followed-log.ts';
 import { ChangeLog } from '#shared/feed/log.ts';
 import { isFault, toLeatError } from '#shared/model/faults.ts';
 import type { Path } from '#shared/model/names.ts';
+import { SELF } from '#shared/namespace/access.ts';
 import { createNamespace } from '#shared/namespace/create-namespace.ts';
-import type { Actor, Namespace } from '#shared/namespace/namespace.ts';
+import type { Namespace } from '#shared/namespace/namespace.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import { type AgentOptions, cachedCore, type Core, type End, processDeps } from './core.ts';
 import { localFeed, type LocalFeed } from './embedded/change-feed.ts';
@@ -27,7 +28,6 @@ import { signedFetch } from './joined/signed-fetch.ts';
 const ID_BYTES = 8;
 /** An inbox that is gone is made again when the registration is renewed. */
 const NEW_INBOX_MS = 10_000;
-const SELF: Actor = { uid: 0, gid: 0, groups: [], checked: true };
 
 /** The namespace of a cloud: read here, from rows that are kept near, and changed by its API or, in mode `direct`, here too. */
 export async function joinedCore(options: AgentOptions, url: string, started: End[]): Promise<Core> {

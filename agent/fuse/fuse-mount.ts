@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ROOT_PATH } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
+import { SELF } from '#shared/namespace/access.ts';
 import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import type { HotTier } from '../joined/hot-tier.ts';
@@ -40,12 +41,11 @@ export interface FuseMount {
 }
 
 const WAKE = Buffer.from(new BigUint64Array([1n]).buffer);
-const ROOT_ACTOR = { uid: 0, gid: 0, groups: [], checked: true } as const;
 const WORKER = import.meta.url.endsWith('.ts') ? './worker.ts' : './fuse-worker.js';
 
 export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 'source'>): Promise<FuseMount> {
   const source = crypto.randomUUID();
-  const { inode: root } = await deps.namespace.stat(ROOT_ACTOR, ROOT_PATH);
+  const { inode: root } = await deps.namespace.stat(SELF, ROOT_PATH);
   const mountsNow = async () =>
     Object.fromEntries((await deps.namespace.mounts()).map((mount) => [mount.id, mount.syncIntervalMs]));
   const isTraining = options.profile === 'training';

@@ -1,17 +1,15 @@
 import { isFault, LeatError } from '#shared/model/faults.ts';
 import type { MountId } from '#shared/model/inode.ts';
 import { joinPath, namesOf, type Path, ROOT_PATH, toText } from '#shared/model/names.ts';
+import { SELF } from '#shared/namespace/access.ts';
 import { nanosOf } from '#shared/namespace/context.ts';
-import type { Actor, Expectation, Namespace } from '#shared/namespace/namespace.ts';
+import type { Expectation, Namespace } from '#shared/namespace/namespace.ts';
 import { ROOT_KEY } from '#shared/namespace/rows-ahead.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 import type { UnderStore } from '#shared/ports/under-store.ts';
 import type { Changed } from './remote-namespace.ts';
 import { ReadOnlyRows } from './remote-rows.ts';
-
-/** Only looks for where rows are; who may see them has been decided. */
-const SELF: Actor = { uid: 0, gid: 0, groups: [], checked: true };
 
 const LOOKS_MAX = 2;
 

@@ -1,5 +1,6 @@
 import { isFault, LeatError } from '#shared/model/faults.ts';
 import { type Path, toText } from '#shared/model/names.ts';
+import { mayAccess, READ } from '#shared/namespace/access.ts';
 import type { Actor, Found } from '#shared/namespace/namespace.ts';
 import type { ByteRange } from '#shared/ports/under-store.ts';
 import type { ApiDeps } from './deps.ts';
@@ -49,8 +50,7 @@ export async function openBytes(
 
 function refuseUnreadable(actor: Actor, { path, inode }: Found): void {
   if (inode.kind === 'directory') throw new LeatError('isDirectory', `${toText(path)} is a directory; list it instead`);
-  const shift = inode.uid === actor.uid ? 6 : [actor.gid, ...actor.groups].includes(inode.gid) ? 3 : 0;
-  if (actor.uid !== 0 && ((inode.mode >> shift) & 4) === 0) {
+  if (!mayAccess(actor, inode, READ)) {
     throw new LeatError('denied', `${toText(path)}: its permissions do not let uid ${actor.uid} read it`);
   }
 }

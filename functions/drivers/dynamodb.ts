@@ -3,6 +3,7 @@ import { LeatError } from '#shared/model/faults.ts';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Row } from '#shared/model/inode.ts';
 import { type Name, toText } from '#shared/model/names.ts';
+import { inLanes } from '#shared/namespace/lanes.ts';
 import type { ListedRow, Metastore, RowKey } from '#shared/ports/metastore.ts';
 import { commit } from './dynamodb-commit.ts';
 import { type Item, keyItem, keyOf, nameBytes, nameOf, rowOf } from './dynamodb-items.ts';
@@ -66,9 +67,7 @@ async function getMany(deps: DynamoDeps, keys: readonly RowKey[]): Promise<Map<s
   const rows = new Map<string, Row>();
   const batches: RowKey[][] = [];
   for (let at = 0; at < keys.length; at += BATCH_KEYS_MAX) batches.push(keys.slice(at, at + BATCH_KEYS_MAX));
-  for (let at = 0; at < batches.length; at += BATCHES_AT_ONCE_MAX) {
-    await Promise.all(batches.slice(at, at + BATCHES_AT_ONCE_MAX).map((batch) => getBatch(deps, batch, rows)));
-  }
+  await inLanes(batches, BATCHES_AT_ONCE_MAX, (batch) => getBatch(deps, batch, rows));
   return rows;
 }
 

@@ -3,6 +3,7 @@ import { inodesOf, isOfFiles } from '#shared/feed/changes.ts';
 import { keptDirectory } from '#shared/feed/directory-paths.ts';
 import { nanosOf, putRow } from '#shared/namespace/context.ts';
 import type { Clock } from '#shared/ports/clock.ts';
+import { inLanes } from '#shared/namespace/lanes.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import type { StreamChange } from './stream-records.ts';
 
@@ -43,10 +44,7 @@ export class FoldedTimes {
       this.#due.set(directory, Math.max(this.#due.get(directory) ?? 0, timeOf(change)));
       touched.add(directory);
     }
-    const ready = this.#ready();
-    for (let at = 0; at < ready.length; at += WRITES_AT_ONCE) {
-      await Promise.all(ready.slice(at, at + WRITES_AT_ONCE).map((due) => writeTimes(this.#deps.metastore, due)));
-    }
+    await inLanes(this.#ready(), WRITES_AT_ONCE, (due) => writeTimes(this.#deps.metastore, due));
     const left = [...this.#due].filter(([id]) => touched.has(id));
     for (let at = 0; at < left.length; at += LATER_MAX) await this.#deps.later(left.slice(at, at + LATER_MAX));
   }

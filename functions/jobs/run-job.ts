@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { INTENTS, TRASH } from '#shared/model/ids.ts';
 import { parsePath } from '#shared/model/names.ts';
+import { SELF } from '#shared/namespace/access.ts';
 import type { RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import { writeTimes } from '../feed/folded-times.ts';
@@ -16,8 +17,6 @@ const Job = z.discriminatedUnion('job', [
   z.object({ job: z.literal('times'), due: z.array(z.tuple([z.base64(), z.number()])) }),
 ]);
 export type Job = z.input<typeof Job>;
-
-const SELF = { uid: 0, gid: 0, groups: [], checked: true };
 
 export interface Worker {
   readonly namespace: RunningNamespace;

@@ -1,3 +1,4 @@
+import { base64Of, bytesOfBase64 } from '../model/base64.ts';
 import { FEED, FIRST_FREE_ID, ABOVE_ROOT, type InodeId, inodeNumber, ROOT } from '../model/ids.ts';
 import type { Inode, Row } from '../model/inode.ts';
 import type { Name } from '../model/names.ts';
@@ -39,8 +40,8 @@ export function changesToText(changes: readonly SourcedChange[]): string {
 export function changesFromText(text: string): LoggedChange[] {
   return (JSON.parse(text) as Written[]).map(({ d, n, b, a, s, cut }) => ({
     key: { directory: atob(d) as InodeId, name: atob(n) as Name },
-    before: b === undefined ? undefined : decodeRow(bytesOf(b)),
-    after: a === undefined ? undefined : decodeRow(bytesOf(a)),
+    before: b === undefined ? undefined : decodeRow(bytesOfBase64(b)),
+    after: a === undefined ? undefined : decodeRow(bytesOfBase64(a)),
     isCut: cut !== undefined,
     ...(s !== undefined && { source: s }),
   }));
@@ -52,8 +53,8 @@ function written({ key, before, after, source, ...change }: SourcedChange): Writ
   return {
     d: btoa(key.directory),
     n: btoa(key.name),
-    ...(before && { b: textOf(encodeRow(headOf(before))) }),
-    ...(after && whole && { a: textOf(isTooLarge ? encodeRow(headOf(after)) : whole) }),
+    ...(before && { b: base64Of(encodeRow(headOf(before))) }),
+    ...(after && whole && { a: base64Of(isTooLarge ? encodeRow(headOf(after)) : whole) }),
     ...(source !== undefined && { s: source }),
     ...((isTooLarge || change.isCut) && { cut: 1 }),
   };
@@ -64,9 +65,6 @@ function headOf(row: Row): Row {
   const { kind, id, mode, uid, gid, size, atime, mtime, ctime, version, generation } = row;
   return { kind, id, mode, uid, gid, size, atime, mtime, ctime, version, generation };
 }
-
-const textOf = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
-const bytesOf = (text: string): Uint8Array => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
 
 /** Files and directories as users know them, in directories that a path reaches, the root among them. */
 export function isOfFiles({ key: { directory }, before, after }: RowChange): boolean {

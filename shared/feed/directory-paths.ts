@@ -1,7 +1,6 @@
 import { ABOVE_ROOT, type InodeId, ROOT } from '../model/ids.ts';
-import type { Inode } from '../model/inode.ts';
 import { PATH_BYTES_MAX } from '../model/names.ts';
-import { locationOf } from '../namespace/directory-keys.ts';
+import { foundById, type KeptDirectory } from '../namespace/directory-keys.ts';
 import { ROOT_KEY } from '../namespace/rows-ahead.ts';
 import type { RowChange } from '../ports/change-feed.ts';
 import type { Metastore, RowKey } from '../ports/metastore.ts';
@@ -9,11 +8,6 @@ import type { Metastore, RowKey } from '../ports/metastore.ts';
 const DIRECTORIES_MAX = 10_000;
 /** A name and its slash take two bytes at least. */
 const DEPTH_MAX = PATH_BYTES_MAX / 2;
-
-export interface KeptDirectory {
-  readonly key: RowKey;
-  readonly inode: Inode;
-}
 
 /**
  * The way from a directory's id to its path, up by the records of where each is kept. Remembered until the feed tells of a
@@ -70,20 +64,10 @@ export class DirectoryPaths {
 }
 
 /** Where a directory is now; undefined when it has been removed. */
-export async function keptDirectory(metastore: Metastore, id: InodeId): Promise<KeptDirectory | undefined> {
-  const root = id === ROOT ? await directoryAt(metastore, ROOT_KEY, id) : undefined;
-  if (root) return root;
-  for (let seen: number | undefined; ;) {
-    const location = await locationOf(metastore, id);
-    // Removed, or not where its record says: then it is in the trash, unless it has been moved since.
-    if (!location?.keptAt || location.version === seen) return undefined;
-    seen = location.version;
-    const found = await directoryAt(metastore, location.keptAt.key, id);
-    if (found) return found;
-  }
-}
-
-async function directoryAt(metastore: Metastore, key: RowKey, id: InodeId): Promise<KeptDirectory | undefined> {
-  const [row] = await metastore.get([key]);
-  return row?.kind === 'directory' && row.id === id ? { key, inode: row } : undefined;
+export function keptDirectory(metastore: Metastore, id: InodeId): Promise<KeptDirectory | undefined> {
+  const look = async (key: RowKey) => {
+    const [row] = await metastore.get([key]);
+    return row?.kind === 'directory' ? row : undefined;
+  };
+  return foundById(metastore, id, { look, from: id === ROOT ? ROOT_KEY : undefined });
 }

@@ -6,7 +6,8 @@ import type { Actor } from '../namespace/namespace.ts';
 import type { Cursor, FollowedFeed, RowChange } from '../ports/change-feed.ts';
 import type { Metastore } from '../ports/metastore.ts';
 import { inodesOf, isOfFiles } from './changes.ts';
-import { DirectoryPaths, type KeptDirectory } from './directory-paths.ts';
+import type { KeptDirectory } from '../namespace/directory-keys.ts';
+import { DirectoryPaths } from './directory-paths.ts';
 
 /**
  * A rename shows as `removed` and `created`, of a directory without what is below it. The path is the one that leads there when

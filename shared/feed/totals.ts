@@ -3,6 +3,7 @@ import { type InodeId, TOTALS } from '../model/ids.ts';
 import type { Inode, RecordRow, Row } from '../model/inode.ts';
 import type { Name } from '../model/names.ts';
 import type { RowChange } from '../ports/change-feed.ts';
+import { inLanes } from '../namespace/lanes.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Change, Metastore, RowKey } from '../ports/metastore.ts';
 import { isOfFiles } from './changes.ts';
@@ -44,11 +45,12 @@ export async function countIn(
   let open = [...Map.groupBy(changes.filter(isOfFiles), ({ key }) => key.directory)];
   for (let i = 0; i < ATTEMPTS_MAX && open.length > 0; i++) {
     const before = (await metastore.get(open.map(([id]) => keyOf(id)))).map(countedIn);
-    const written = await inParts(open, async ([id, ofIt], at) => {
+    const left: typeof open = [];
+    await inLanes(open.entries(), WRITES_AT_ONCE, async ([at, [id, ofIt]]) => {
       const change = putTotals(id, counted(before[at] ?? NOTHING, ofIt), { before: before[at], now: clock() });
-      return change === undefined || (await metastore.commit([change])).committed;
+      if (change && !(await metastore.commit([change])).committed) left.push([id, ofIt]);
     });
-    open = open.filter((_, at) => !written[at]);
+    open = left;
   }
   if (open.length > 0)
     throw new LeatError('contended', `the totals of ${open.length} directories: others were quicker`);
@@ -102,16 +104,4 @@ const isAfter = (a: string, b: string): boolean => (a.length === b.length ? a > 
 function bytesOf(row: Row | undefined): number {
   const inode = row as Inode | undefined;
   return inode?.kind === 'file' ? inode.size : 0;
-}
-
-async function inParts<Item, Result>(
-  items: readonly Item[],
-  act: (item: Item, at: number) => Promise<Result>,
-): Promise<Result[]> {
-  const results: Result[] = [];
-  for (let at = 0; at < items.length; at += WRITES_AT_ONCE) {
-    const part = items.slice(at, at + WRITES_AT_ONCE).map((item, i) => act(item, at + i));
-    results.push(...(await Promise.all(part)));
-  }
-  return results;
 }

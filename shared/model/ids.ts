@@ -7,7 +7,7 @@ export type InodeId = Brand<string, 'InodeId'>;
 
 const SEQUENTIAL_BYTES = 6;
 /** 5 bits beside the 48 of six bytes make the 53 that a number holds. */
-const LONG_NUMBER_MASK = 0x1f;
+export const LONG_NUMBER_MASK = 0x1f;
 
 /** The id of the embedded stores: 48 bits, big-endian, so that ids order as they were handed out. */
 export function sequentialId(number: number): InodeId {
@@ -38,7 +38,7 @@ export const TRASH = sequentialId(2);
 export const MOUNTS = sequentialId(3);
 export const INTENTS = sequentialId(4);
 export const TOKENS = sequentialId(5);
-/** Records by directory id: where the row of each directory is kept (`shared/namespace/places.ts`). */
+/** Records by directory id: where the row of each directory is kept (`shared/namespace/directory-keys.ts`). */
 export const PLACES = sequentialId(6);
 /** Records of the agents that have joined, by agent id. */
 export const AGENTS = sequentialId(7);

@@ -1,5 +1,5 @@
 import { invariant, LeatError } from './faults.ts';
-import type { InodeId } from './ids.ts';
+import { type InodeId, LONG_NUMBER_MASK } from './ids.ts';
 import type { Closing, Fingerprint, Inode, InodeKind, MountId, Origin, RecordRow, Row, StoreKey } from './inode.ts';
 import { RowReader, RowWriter } from './row-bytes.ts';
 
@@ -116,7 +116,7 @@ export function attributesAt(bytes: Uint8Array): HotAttributes | undefined {
     inodeNumber:
       view.getUint32(42, false) +
       view.getUint16(40, false) * 2 ** 32 +
-      (flags & FLAG.longId ? (view.getUint8(46) & 0x1f) * 2 ** 48 : 0),
+      (flags & FLAG.longId ? (view.getUint8(46) & LONG_NUMBER_MASK) * 2 ** 48 : 0),
     mtimeSeconds,
     mtimeNanos,
     atimeSeconds: atime < 0 ? mtimeSeconds : secondsAt(view, atime),

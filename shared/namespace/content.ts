@@ -2,7 +2,7 @@ import { isFault, LeatError } from '../model/faults.ts';
 import type { Inode } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
-import { demandAccess, demandChange, WRITE } from './access.ts';
+import { demandAccess, demandChange, SELF, WRITE } from './access.ts';
 import {
   asRead,
   commit,
@@ -185,8 +185,6 @@ async function putUploaded(
     throw error;
   }
 }
-
-const SELF: Actor = { uid: 0, gid: 0, groups: [], checked: true };
 
 /** A read met another version, or none. What is on its way to the store comes first: it may be why. */
 export async function refresh(context: Context, path: Path, known: Inode): Promise<Found> {

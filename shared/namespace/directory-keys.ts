@@ -77,16 +77,32 @@ function recordOf(keptAt: KeptAt | undefined, version: number): RecordRow {
   return { kind: 'record', version, body: JSON.stringify(keptAt ? { ...keptAt.key, by: keptAt.by } : {}) };
 }
 
+export interface KeptDirectory {
+  readonly key: RowKey;
+  readonly inode: Inode;
+}
+
+type Look = (key: RowKey) => Promise<Inode | undefined>;
+
 /** Looks for a directory by the key where it was seen, and then where it was renamed to. Undefined: it has been removed. */
-export async function found(
+export function found(
   { metastore }: Context,
   { key, inode: { id } }: Pick<Place, 'key' | 'inode'>,
-  look: (key: RowKey) => Promise<Inode | undefined>,
-): Promise<{ readonly key: RowKey; readonly inode: Inode } | undefined> {
+  look: Look,
+): Promise<KeptDirectory | undefined> {
+  return foundById(metastore, id, { look, from: key });
+}
+
+/** The same, of which nothing but its id may be known. */
+export async function foundById(
+  metastore: Metastore,
+  id: InodeId,
+  { look, from }: { readonly look: Look; readonly from?: RowKey | undefined },
+): Promise<KeptDirectory | undefined> {
   let seen: number | undefined;
-  for (let at = key; ;) {
-    const inode = await look(at);
-    if (inode?.id === id) return { key: at, inode };
+  for (let at = from; ;) {
+    const inode = at && (await look(at));
+    if (at && inode?.id === id) return { key: at, inode };
     const location = await locationOf(metastore, id);
     // Not there, and not moved since we were told where it is.
     if (!location?.keptAt || location.version === seen) return undefined;

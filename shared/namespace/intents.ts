@@ -3,6 +3,7 @@ import { type InodeId, INTENTS } from '../model/ids.ts';
 import type { MountId, Origin, RecordRow, StoreKey } from '../model/inode.ts';
 import { type Name, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
+import { allRows } from './all-rows.ts';
 import type { Context, NamespaceDeps, Place } from './context.ts';
 import type { Intent } from './intent.ts';
 import { IntentKeys, type Observation } from './intent-keys.ts';
@@ -47,7 +48,6 @@ interface Owing {
   readonly unaccepted: Set<() => void>;
 }
 
-const PAGE = 1000;
 const SETTLE_MS_MAX = 60_000;
 const SETTLE_POLL_MS = 50;
 
@@ -75,12 +75,12 @@ export class Intents {
   /** Reads what an earlier process has left, and begins. Where others are at work too, each mount has to be held first. */
   async start(context: Context): Promise<void> {
     this.#context = context;
-    if (!context.isShared) await this.#load('');
+    if (!context.isShared) await this.#load();
   }
 
   /** What is owed to the store of a mount that has come to be held. */
   async load(mount: MountId): Promise<void> {
-    await this.#load(`${mount}.`);
+    await this.#load(`${mount}.` as Name);
   }
 
   /** The store is left to another process, with what it is still owed. */
@@ -89,18 +89,12 @@ export class Intents {
     this.#lanes.delete(mount);
   }
 
-  async #load(prefix: string): Promise<void> {
-    for (let after = prefix as Name; ;) {
-      const rows = await this.#deps.metastore.list(INTENTS, { ...(after !== '' && { after }), limit: PAGE });
-      for (const { name, row } of rows) {
-        if (row.kind !== 'record') continue;
-        if (!name.startsWith(prefix)) return;
-        const intent = JSON.parse(row.body) as Intent;
-        this.#accept(name, intent, this.keys.noteIntent(intent));
-      }
-      const last = rows.at(-1)?.name;
-      if (last === undefined || rows.length < PAGE) return;
-      after = last;
+  async #load(prefix?: Name): Promise<void> {
+    for await (const { name, row } of allRows(this.#deps.metastore, INTENTS, prefix)) {
+      if (prefix !== undefined && !name.startsWith(prefix)) return;
+      if (row.kind !== 'record') continue;
+      const intent = JSON.parse(row.body) as Intent;
+      this.#accept(name, intent, this.keys.noteIntent(intent));
     }
   }
 

@@ -1,6 +1,7 @@
 import { isFault, LeatError } from '../model/faults.ts';
 import { joinPath, type Name, type Path, toText } from '../model/names.ts';
-import { demandAccess, READ } from './access.ts';
+import { demandAccess, READ, SELF } from './access.ts';
+import { allRows } from './all-rows.ts';
 import { confirmed } from './closing.ts';
 import { type Context, isYoung, mountedAt, type Place } from './context.ts';
 import { beginListing, listAfresh, listBehind } from './listing.ts';
@@ -8,7 +9,6 @@ import type { Actor, Listing } from './namespace.ts';
 import { demandDirectory, resolveOne } from './resolve.ts';
 
 const LIST_MAX = 10_000;
-const SYNC_PAGE = 1000;
 const MOVED_RETRIES_MAX = 10;
 const RETRY_MS = 2;
 
@@ -73,19 +73,13 @@ async function listWhole(context: Context, directory: Place, { isKnown, isAfresh
   }
 }
 
-const SELF: Actor = { uid: 0, gid: 0, groups: [], checked: true };
-
 /** Brings a directory in step with its store. What is removed by others while we walk needs no step any more. */
 export async function sync(context: Context, actor: Actor, path: Path, isRecursive: boolean): Promise<number> {
   const directory = await readable(context, actor, path);
   let changed = directory.origin ? await listWhole(context, directory, { isKnown: false, isAfresh: true }) : 0;
-  for (let after: Name | undefined, isOver = !isRecursive; !isOver; isOver = after === undefined) {
-    const page = { ...(after !== undefined && { after }), limit: SYNC_PAGE };
-    const rows = await context.metastore.list(directory.inode.id, page);
-    for (const { name, row } of rows) {
-      if (row.kind === 'directory') changed += await syncBelow(context, actor, joinPath(directory.path, name));
-    }
-    after = rows.length === SYNC_PAGE ? rows.at(-1)?.name : undefined;
+  if (!isRecursive) return changed;
+  for await (const { name, row } of allRows(context.metastore, directory.inode.id)) {
+    if (row.kind === 'directory') changed += await syncBelow(context, actor, joinPath(directory.path, name));
   }
   return changed;
 }

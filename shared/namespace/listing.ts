@@ -1,6 +1,7 @@
 import { LeatError, toLeatError } from '../model/faults.ts';
-import { type Name, toText } from '../model/names.ts';
+import { toText } from '../model/names.ts';
 import { type Context, inodeAt, keyIn, type Place, putRow, type RunningListing, retried } from './context.ts';
+import { allRows } from './all-rows.ts';
 import { opened } from './closing.ts';
 import type { NamedRow } from './key-order.ts';
 import { type Finding, Merge } from './merge.ts';
@@ -8,7 +9,6 @@ import { found } from './directory-keys.ts';
 import { RowBatch } from './row-batch.ts';
 import { isDisturbed, isUnsettled, observed, rowChanges, type StoreDirectory, toTrash } from './store-rows.ts';
 
-const ROWS_PAGE = 1000;
 const PAUSE_MS = 2000;
 const PAUSES_MAX = 10_000;
 
@@ -133,13 +133,8 @@ async function demandStillThere(context: Context, place: Place): Promise<void> {
   throw disturbed(place);
 }
 
-async function* rowsOf(context: Context, { inode }: Place): AsyncGenerator<NamedRow> {
-  for (let after: Name | undefined; ;) {
-    const page = await context.metastore.list(inode.id, { ...(after !== undefined && { after }), limit: ROWS_PAGE });
-    for (const { name, row } of page) if (row.kind !== 'record') yield { name, inode: row };
-    if (page.length < ROWS_PAGE) return;
-    after = page.at(-1)?.name;
-  }
+async function* rowsOf({ metastore }: Context, { inode }: Place): AsyncGenerator<NamedRow> {
+  for await (const { name, row } of allRows(metastore, inode.id)) if (row.kind !== 'record') yield { name, inode: row };
 }
 
 async function markListed(context: Context, place: Place, at: number): Promise<void> {

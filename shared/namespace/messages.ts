@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { base64Of, bytesOfBase64 } from '../model/base64.ts';
 import { LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
 import type { Fingerprint, Inode, MountId, Row, StoreKey } from '../model/inode.ts';
@@ -46,9 +47,7 @@ function parseNanos(text: string): bigint {
 }
 
 function rowText(row: Row): string {
-  let bytes = '';
-  for (const byte of encodeRow(row)) bytes += String.fromCharCode(byte);
-  return btoa(bytes);
+  return base64Of(encodeRow(row));
 }
 
 function parseInode(text: string): Inode {
@@ -59,7 +58,7 @@ function parseInode(text: string): Inode {
 
 function parseRow(text: string): Row {
   try {
-    return decodeRow(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)));
+    return decodeRow(bytesOfBase64(text));
   } catch (cause) {
     throw new LeatError('invalid', 'a row cannot be read: use one version of Leat on both sides', { cause });
   }

@@ -1,10 +1,11 @@
 import { LeatError, toLeatError } from '../model/faults.ts';
 import { LEASES } from '../model/ids.ts';
-import type { MountId, RecordRow } from '../model/inode.ts';
+import type { MountId } from '../model/inode.ts';
 import type { Name } from '../model/names.ts';
-import type { Condition, RowKey } from '../ports/metastore.ts';
+import type { RowKey } from '../ports/metastore.ts';
 import type { Context } from './context.ts';
 import { loadMounts } from './mount-table.ts';
+import { type Kept, recordAt, replaceRecord } from './records.ts';
 
 /** A holder that does not renew for so long has died. */
 const LEASE_MS = 30_000;
@@ -119,12 +120,13 @@ export class MountLeases {
   async #take(context: Context, mount: MountId): Promise<number> {
     const patience = context.clock() + PATIENCE_MS;
     for (;;) {
-      const { lease, version } = await read(context, mount);
+      const kept = await leaseOf(context, mount);
+      const lease = kept?.value;
       const now = context.clock();
       const isFree = !lease || lease.until <= now || lease.holder === context.name;
       const until = now + LEASE_MS;
-      if (isFree && (await write(context, mount, { holder: context.name, until }, version))) return until;
-      if (!isFree && !lease.isWanted) await write(context, mount, { ...lease, isWanted: true }, version);
+      if (isFree && (await write(context, mount, { holder: context.name, until }, kept))) return until;
+      if (!isFree && !lease.isWanted) await write(context, mount, { ...lease, isWanted: true }, kept);
       if (now > patience) {
         const what = `the store of mount ${mount} is being worked for by ${lease?.holder ?? 'others'}`;
         throw new LeatError('busy', `${what}, which does not give it up; try again`);
@@ -139,14 +141,15 @@ export class MountLeases {
       await context.sleep(WATCH_MS);
       if (held.isEnding) return;
       try {
-        const { lease, version } = await read(context, mount);
+        const kept = await leaseOf(context, mount);
+        const lease = kept?.value;
         const now = context.clock();
         if (lease?.holder !== context.name) return this.#lose(context, mount, held);
         const isUnused = now - held.usedAt > UNUSED_MS && context.intents.owes(mount) === 0;
         if (lease.isWanted || isUnused) return void this.#release(context, mount);
         if (held.until - now > LEASE_MS / 2) continue;
         const until = now + LEASE_MS;
-        if (await write(context, mount, { ...lease, until }, version)) held.until = until;
+        if (await write(context, mount, { ...lease, until }, kept)) held.until = until;
       } catch (error) {
         context.log(`the lease of mount ${mount} could not be renewed: ${toLeatError(error).message}`);
         if (held.until < context.clock()) return this.#lose(context, mount, held);
@@ -185,20 +188,15 @@ const recordKey = (mount: MountId): RowKey => ({ directory: LEASES, name: mount 
 /** Others may be writing down that they want it, at the very moment. */
 async function giveBack(context: Context, mount: MountId): Promise<void> {
   for (;;) {
-    const { lease, version = 0 } = await read(context, mount);
-    if (lease?.holder !== context.name) return;
+    const kept = await leaseOf(context, mount);
+    if (kept?.value.holder !== context.name) return;
+    const { version } = kept;
     const removal = { act: 'remove', key: recordKey(mount), when: { version } } as const;
     if ((await context.metastore.commit([removal])).committed) return;
   }
 }
 
-async function read(context: Context, mount: MountId): Promise<{ lease?: Lease; version?: number }> {
-  const [row] = await context.metastore.get([recordKey(mount)]);
-  return row?.kind === 'record' ? { lease: JSON.parse(row.body) as Lease, version: row.version } : {};
-}
+const leaseOf = ({ metastore }: Context, mount: MountId) => recordAt<Lease>(metastore, recordKey(mount));
 
-async function write(context: Context, mount: MountId, lease: Lease, version: number | undefined): Promise<boolean> {
-  const when: Condition = version === undefined ? 'absent' : { version };
-  const row: RecordRow = { kind: 'record', version: (version ?? 0) + 1, body: JSON.stringify(lease) };
-  return (await context.metastore.commit([{ act: 'put', key: recordKey(mount), when, row }])).committed;
-}
+const write = ({ metastore }: Context, mount: MountId, value: Lease, before: Kept<Lease> | undefined) =>
+  replaceRecord(metastore, recordKey(mount), { value, before });

@@ -39,6 +39,7 @@ export async function mount(context: Context, actor: Actor, wanted: NewMount): P
     // Known before it is committed, so that nobody renames or removes a directory above it in between.
     context.mounted.set(id, { mount: made, store });
     await retried(context, path, () => join(context, actor, made));
+    // Again: who has looked meanwhile at what others have mounted did not find it yet.
     context.mounted.set(id, { mount: made, store });
     return withoutSecrets(made);
   } catch (error) {

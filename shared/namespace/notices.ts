@@ -1,9 +1,10 @@
 import { namesOf, parsePath, type Path, toText } from '../model/names.ts';
-import { type Context, inodeAt, keyIn, type MountedStore } from './context.ts';
+import { type Context, keyIn, type MountedStore } from './context.ts';
 import { isFault } from '../model/faults.ts';
 import { askStore } from './lookup.ts';
 import { refreshMounts } from './mount-table.ts';
-import { placeNow, placeOf } from './places.ts';
+import { placeOf, rootPlaceOf } from './places.ts';
+import { ROOT_KEY, RowsAhead } from './rows-ahead.ts';
 
 /**
  * A store tells that something at a URI has changed: in each mount that shows it the one row is brought in step. What nobody
@@ -34,13 +35,15 @@ function pathIn({ mount }: MountedStore, uri: string): Path | undefined {
 }
 
 async function bringInStep(context: Context, { mount }: MountedStore, path: Path): Promise<void> {
-  let place = await placeNow(context, mount.path);
-  const names = namesOf(path).slice(namesOf(mount.path).length);
+  const names = namesOf(path);
+  const mountDepth = namesOf(mount.path).length;
+  const ahead = new RowsAhead(context, [path]);
+  let place = rootPlaceOf(await ahead.inodeAt(ROOT_KEY, names));
   for (const [i, name] of names.entries()) {
-    if (place?.inode.kind !== 'directory' || place.inode.listedAt === undefined) return;
-    const inode = await inodeAt(context, keyIn(place, name));
-    const isLast = i === names.length - 1;
-    if (isLast || !inode) return void (await askStore(context, place, name));
+    if (i >= mountDepth && (place.inode.kind !== 'directory' || place.inode.listedAt === undefined)) return;
+    const inode = await ahead.inodeAt(keyIn(place, name), names.slice(i + 1));
+    if (i >= mountDepth && (i === names.length - 1 || !inode)) return void (await askStore(context, place, name));
+    if (!inode) return;
     place = placeOf(place, name, inode);
   }
 }
