@@ -4,14 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dynamoMetastore } from '#functions/drivers/dynamodb.ts';
 import { dynamoClient } from '#functions/drivers/dynamodb-client.ts';
-import { drawnId, foretoldId } from '#functions/drivers/ids.ts';
+import { drawnId } from '#functions/drivers/ids.ts';
 import { type Name, parsePath } from '#shared/model/names.ts';
-import { orderedTokens } from '#shared/model/tokens.ts';
-import { createNamespace } from '#shared/namespace/create-namespace.ts';
 import type { Change } from '#shared/ports/metastore.ts';
 import { startLocalCloud } from '../../localstack/local-cloud.ts';
 import { startDaemon } from '../support/daemon.ts';
 import { createTable, DYNAMODB_LOCAL } from '../support/dynamodb-engine.ts';
+import { openShared } from '../support/shared-namespace.ts';
 import { median } from './measure.ts';
 
 /**
@@ -48,20 +47,7 @@ async function creators(): Promise<void> {
     await createTable(client, 'bench');
     const clock = Date.now;
     const metastore = dynamoMetastore({ client, table: 'bench', clock, sleep, random: Math.random });
-    const namespace = await createNamespace({
-      metastore,
-      newId: drawnId,
-      directoryIdOf: foretoldId,
-      isShared: true,
-      clock,
-      sleep: (ms) => sleep(ms),
-      newToken: orderedTokens(clock),
-      storeOf: () => {
-        throw new Error('nothing is mounted');
-      },
-      owner: ROOT,
-      log: console.error,
-    });
+    const namespace = await openShared({ metastore, clock, log: console.error });
     const results = new Map<string, number[]>();
     for (let round = -1; round < ROUNDS; round++) {
       for (const width of [1, CREATORS]) {

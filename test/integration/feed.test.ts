@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { localWorkQueue } from '#agent/embedded/work-queue.ts';
 import { Inbox } from '#agent/joined/inbox.ts';
-import { drawnId, foretoldId } from '#functions/drivers/ids.ts';
 import { streamFeed } from '#functions/feed/feed.ts';
 import { type DueTime, FoldedTimes, writeTimes } from '#functions/feed/folded-times.ts';
 import { namespaceEvents } from '#shared/feed/events.ts';
@@ -10,13 +9,13 @@ import { followedLog } from '#shared/feed/followed-log.ts';
 import { ChangeLog } from '#shared/feed/log.ts';
 import { countIn, totalsOf } from '#shared/feed/totals.ts';
 import { ROOT } from '#shared/model/ids.ts';
-import { orderedTokens } from '#shared/model/tokens.ts';
 import { Agents } from '#shared/namespace/agents.ts';
-import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
+import type { RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import { memoryUnderStore } from '#shared/under-stores/memory.ts';
 import { DYNAMODB_LOCAL, dynamoTables, MINISTACK } from '../support/dynamodb-engine.ts';
 import { path, ROOT_USER } from '../support/namespace.ts';
 import { tableStream } from '../support/table-stream.ts';
+import { openShared } from '../support/shared-namespace.ts';
 
 const MODE = { mode: 0o755 };
 const PATIENCE_MS = 20_000;
@@ -32,18 +31,7 @@ for (const kind of [DYNAMODB_LOCAL, MINISTACK]) {
     async function open() {
       const { client, table, metastore } = await newTable();
       const clock = () => performance.timeOrigin + performance.now();
-      const namespace = await createNamespace({
-        metastore,
-        newId: drawnId,
-        directoryIdOf: foretoldId,
-        isShared: true,
-        clock,
-        sleep: (ms) => sleep(ms),
-        newToken: orderedTokens(clock),
-        storeOf: () => memoryUnderStore(),
-        owner: ROOT_USER,
-        log: () => {},
-      });
+      const namespace = await openShared({ metastore, clock, storeOf: () => memoryUnderStore(), log: () => {} });
       running.push(namespace);
       const log = new ChangeLog({ metastore, clock });
       const queue = localWorkQueue({ clock });

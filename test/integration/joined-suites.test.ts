@@ -5,11 +5,4 @@ import { remoteOver } from '../support/remote.ts';
 // sent that way.
 reachThrough(async (namespace) => ({ ...remoteOver(namespace), write: namespace.write }));
 
-await import('../../shared/namespace/attributes.test.ts');
-await import('../../shared/namespace/content.test.ts');
-await import('../../shared/namespace/listing.test.ts');
-await import('../../shared/namespace/mounts.test.ts');
-await import('../../shared/namespace/permissions.test.ts');
-await import('../../shared/namespace/remove.test.ts');
-await import('../../shared/namespace/rename.test.ts');
-await import('../../shared/namespace/tree.test.ts');
+await import('../support/namespace-suites.ts');

@@ -6,12 +6,12 @@ import { ITEM_BYTES, type Operation, OPERATION_NAMES, OPERATIONS, unitsOf } from
 import { type InodeId, ROOT } from '#shared/model/ids.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import type { Name } from '#shared/model/names.ts';
-import { orderedTokens } from '#shared/model/tokens.ts';
 import { LEASE_MS } from '#shared/namespace/context.ts';
-import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
+import type { RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import { type Change, CHANGES_MAX, type Metastore } from '#shared/ports/metastore.ts';
 import { ANY_ENGINE, dynamoTables } from '../support/dynamodb-engine.ts';
 import { path, ROOT_USER as root } from '../support/namespace.ts';
+import { openShared } from '../support/shared-namespace.ts';
 
 /** Filling that takes minutes, so only the full run does it. */
 const MANY = process.env['LEAT_TEST_FULL'] === '1' ? 100_000 : 1000;
@@ -51,22 +51,7 @@ describe.skipIf(!ANY_ENGINE.isThere())(`requests of the namespace, ${ANY_ENGINE.
     table = await newTable();
     counts = countRequests(table.client);
     const { metastore, clock, sleep } = table;
-    namespace = await createNamespace({
-      metastore,
-      newId: drawnId,
-      directoryIdOf: foretoldId,
-      isShared: true,
-      clock,
-      sleep,
-      newToken: orderedTokens(clock),
-      storeOf: () => {
-        throw new Error('nothing is mounted here');
-      },
-      owner: { uid: 0, gid: 0 },
-      log: (message) => {
-        throw new Error(message);
-      },
-    });
+    namespace = await openShared({ metastore, clock, sleep });
   });
   afterAll(() => namespace.close());
 

@@ -1,13 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { countRequests, type RequestCounts } from '#functions/drivers/dynamodb-client.ts';
-import { drawnId, foretoldId } from '#functions/drivers/ids.ts';
 import { isFault } from '#shared/model/faults.ts';
 import { ROOT } from '#shared/model/ids.ts';
-import { orderedTokens } from '#shared/model/tokens.ts';
-import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
+import type { RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import { locationOf } from '#shared/namespace/directory-keys.ts';
 import { ANY_ENGINE, dynamoTables } from '../support/dynamodb-engine.ts';
 import { path, ROOT_USER as root } from '../support/namespace.ts';
+import { openShared } from '../support/shared-namespace.ts';
 import { randomFrom } from '../support/yielding-metastore.ts';
 
 const EXECUTORS = 8;
@@ -25,23 +24,7 @@ describe.skipIf(!ANY_ENGINE.isThere())(`many executors on one table, ${ANY_ENGIN
     table = await newTable();
     counts = countRequests(table.client);
     const { metastore, clock, sleep } = table;
-    const open = () =>
-      createNamespace({
-        metastore,
-        newId: drawnId,
-        directoryIdOf: foretoldId,
-        isShared: true,
-        clock,
-        sleep,
-        newToken: orderedTokens(clock),
-        storeOf: () => {
-          throw new Error('nothing is mounted here');
-        },
-        owner: { uid: 0, gid: 0 },
-        log: (message) => {
-          throw new Error(message);
-        },
-      });
+    const open = () => openShared({ metastore, clock, sleep });
     executors = [await open()];
     while (executors.length < EXECUTORS) executors.push(await open());
   });

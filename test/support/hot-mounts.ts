@@ -9,16 +9,12 @@ import { fuseMount } from '#agent/fuse/fuse-mount.ts';
 import { hotTier } from '#agent/joined/hot-tier.ts';
 import { joinedNamespace } from '#agent/joined/joined-namespace.ts';
 import { readOnly } from '#agent/joined/remote-rows.ts';
-import { drawnId, foretoldId } from '#functions/drivers/ids.ts';
-import { createNamespace } from '#shared/namespace/create-namespace.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import type { RowChange } from '#shared/ports/change-feed.ts';
 import { memoryUnderStore } from '#shared/under-stores/memory.ts';
-import { ROOT_USER } from './namespace.ts';
+import { openShared } from './shared-namespace.ts';
 
 const clock = () => performance.timeOrigin + performance.now();
-let tokens = 0;
-
 /** One table, in memory, with a feed that comes after a while; and agents on it, each with a hot tier and a mount of its own. */
 export async function sharedTable({ feedMs }: { readonly feedMs: () => number | undefined }) {
   const folder = mkdtempSync(join(tmpdir(), 'leat-hot-mounts-'));
@@ -28,16 +24,11 @@ export async function sharedTable({ feedMs }: { readonly feedMs: () => number | 
   let agents = 0;
 
   const open = async (metastore: Metastore) => {
-    const namespace = await createNamespace({
+    const namespace = await openShared({
       metastore,
-      newId: drawnId,
-      directoryIdOf: foretoldId,
-      isShared: true,
       clock,
       sleep: (ms) => sleep(ms, undefined, { ref: false }),
-      newToken: () => String(++tokens).padStart(12, '0'),
       storeOf: () => memoryUnderStore(),
-      owner: ROOT_USER,
       log: () => {},
     });
     ends.push(() => namespace.close());
