@@ -1,4 +1,4 @@
-import { ABOVE_ROOT, FIRST_FREE_ID, type InodeId, inodeNumber, ROOT } from '#shared/model/ids.ts';
+import { type InodeId, isSpecial } from '#shared/model/ids.ts';
 import type { Row } from '#shared/model/inode.ts';
 import type { Name } from '#shared/model/names.ts';
 import { decodeRow, encodeRow } from '#shared/model/row-codec.ts';
@@ -220,10 +220,7 @@ export class KnownRows {
 }
 
 /** Records of other kinds change without the feed telling, or are read to decide about a change. */
-export function isKept(directory: InodeId): boolean {
-  const isSpecial = directory.length === ROOT.length && inodeNumber(directory) < FIRST_FREE_ID;
-  return !isSpecial || directory === ROOT || directory === ABOVE_ROOT;
-}
+export const isKept = (directory: InodeId): boolean => !isSpecial(directory);
 
 function isSameInode(known: Row, after: Row): boolean {
   return known.kind !== 'record' && after.kind !== 'record' && known.id === after.id;

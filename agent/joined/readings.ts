@@ -1,11 +1,9 @@
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
-import type { RowKey } from '#shared/ports/metastore.ts';
+import { keyText, type RowKey } from '#shared/ports/metastore.ts';
 
 /** More changes than that while one answer is awaited, and all of it is taken for changed. */
 const CHANGED_MAX = 10_000;
-
-const textOf = ({ directory, name }: RowKey): string => `${directory}/${name}`;
 
 /** A question that the remote store has not answered yet, of some rows or of a directory, and what has changed since it was put. */
 export class Reading {
@@ -17,7 +15,7 @@ export class Reading {
 
   constructor(of: readonly RowKey[] | InodeId) {
     this.#directory = typeof of === 'string' ? of : undefined;
-    this.#keys = typeof of === 'string' ? undefined : new Set(of.map(textOf));
+    this.#keys = typeof of === 'string' ? undefined : new Set(of.map(keyText));
   }
 
   isOf(directory: InodeId): boolean {
@@ -25,8 +23,8 @@ export class Reading {
   }
 
   changed(key: RowKey): void {
-    if (!this.isOf(key.directory) && !this.#keys?.has(textOf(key))) return;
-    this.#changed.add(textOf(key));
+    if (!this.isOf(key.directory) && !this.#keys?.has(keyText(key))) return;
+    this.#changed.add(keyText(key));
     if (this.#changed.size > CHANGED_MAX) this.isLost = true;
   }
 
@@ -35,7 +33,7 @@ export class Reading {
    * tell. It must not be kept, or what has been said of the row would be forgotten again.
    */
   mayKeep(key: RowKey): boolean {
-    return !this.isLost && !this.#changed.has(textOf(key));
+    return !this.isLost && !this.#changed.has(keyText(key));
   }
 }
 

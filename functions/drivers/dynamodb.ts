@@ -4,7 +4,7 @@ import type { InodeId } from '#shared/model/ids.ts';
 import type { Row } from '#shared/model/inode.ts';
 import { type Name, toText } from '#shared/model/names.ts';
 import { inLanes } from '#shared/namespace/lanes.ts';
-import type { ListedRow, Metastore, RowKey } from '#shared/ports/metastore.ts';
+import { keyText, type ListedRow, type Metastore, type RowKey } from '#shared/ports/metastore.ts';
 import { commit } from './dynamodb-commit.ts';
 import { type Item, keyItem, keyOf, nameBytes, nameOf, rowOf } from './dynamodb-items.ts';
 import { backoff, type DynamoDeps, isOutOfTries, tried } from './dynamodb-tries.ts';
@@ -47,9 +47,6 @@ export function dynamoMetastore(deps: DynamoDeps): Metastore {
     },
   };
 }
-
-/** U+0100 is no byte, so it cannot be a part of either. */
-const keyText = ({ directory, name }: RowKey): string => `${directory}\u0100${name}`;
 
 async function getOne(deps: DynamoDeps, key: RowKey): Promise<Row | undefined> {
   const command = new GetItemCommand({

@@ -1,5 +1,5 @@
 import { base64Of, bytesOfBase64 } from '../model/base64.ts';
-import { FEED, FIRST_FREE_ID, ABOVE_ROOT, type InodeId, inodeNumber, ROOT } from '../model/ids.ts';
+import { type InodeId, isSpecial } from '../model/ids.ts';
 import type { Inode, Row } from '../model/inode.ts';
 import type { Name } from '../model/names.ts';
 import { decodeRow, encodeRow } from '../model/row-codec.ts';
@@ -69,11 +69,6 @@ function headOf(row: Row): Row {
 /** Files and directories as users know them, in directories that a path reaches, the root among them. */
 export function isOfFiles({ key: { directory }, before, after }: RowChange): boolean {
   return before?.kind !== 'record' && after?.kind !== 'record' && !isSpecial(directory);
-}
-
-function isSpecial(directory: InodeId): boolean {
-  if (directory === ROOT || directory === ABOVE_ROOT) return false;
-  return directory.length === FEED.length && inodeNumber(directory) < FIRST_FREE_ID;
 }
 
 /** Where a row is put and another inode had its key, that one has gone. */

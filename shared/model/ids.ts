@@ -50,3 +50,9 @@ export const LEASES = sequentialId(9);
 export const TOTALS = sequentialId(10);
 /** The first id that a metastore hands out. */
 export const FIRST_FREE_ID = 64;
+
+/** One of those in which a path finds nothing. */
+export function isSpecial(directory: InodeId): boolean {
+  if (isLongId(directory) || directory === ROOT || directory === ABOVE_ROOT) return false;
+  return inodeNumber(directory) < FIRST_FREE_ID;
+}

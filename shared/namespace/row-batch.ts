@@ -1,4 +1,4 @@
-import { type Change, CHANGES_MAX, type Metastore, type RowKey } from '../ports/metastore.ts';
+import { type Change, CHANGES_MAX, keyText, type Metastore, type RowKey } from '../ports/metastore.ts';
 
 /** Groups of changes that have nothing to do with one another, as many to a commit as go; each group is made whole or not. */
 export class RowBatch {
@@ -13,8 +13,8 @@ export class RowBatch {
     this.#metastore = metastore;
   }
 
-  has({ directory, name }: RowKey): boolean {
-    return this.#keys.has(directory + name);
+  has(key: RowKey): boolean {
+    return this.#keys.has(keyText(key));
   }
 
   async add(group: readonly Change[]): Promise<void> {
@@ -22,7 +22,7 @@ export class RowBatch {
     if (this.#size + group.length > CHANGES_MAX || group.some(({ key }) => this.has(key))) await this.flush();
     this.#groups.push(group);
     this.#size += group.length;
-    for (const { key } of group) this.#keys.add(key.directory + key.name);
+    for (const { key } of group) this.#keys.add(keyText(key));
   }
 
   /** A row whose condition fails was changed by somebody who knows better; the next sync looks again. */

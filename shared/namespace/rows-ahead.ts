@@ -1,7 +1,7 @@
 import { ABOVE_ROOT, type InodeId, ROOT } from '../model/ids.ts';
 import type { Inode, Row } from '../model/inode.ts';
 import { type Name, namesOf, type Path } from '../model/names.ts';
-import type { RowKey } from '../ports/metastore.ts';
+import { keyText, type RowKey } from '../ports/metastore.ts';
 import { type Context, inodeAt } from './context.ts';
 
 export const ROOT_KEY: RowKey = { directory: ABOVE_ROOT, name: '' as Name };
@@ -26,7 +26,7 @@ export class RowsAhead {
   async inodeAt(key: RowKey, rest: readonly Name[]): Promise<Inode | undefined> {
     const { directoryIdOf } = this.#context;
     if (!directoryIdOf) return inodeAt(this.#context, key);
-    const asked = textOf(key);
+    const asked = keyText(key);
     if (!this.#rows.has(asked)) await this.#read(foretold(directoryIdOf, key, rest));
     const row = this.#rows.get(asked);
     return row && row.kind !== 'record' ? row : undefined;
@@ -37,7 +37,7 @@ export class RowsAhead {
     const isFirst = this.#rows.size === 0;
     const ways =
       isFirst && directoryIdOf ? this.#paths.map((path) => foretold(directoryIdOf, ROOT_KEY, namesOf(path))) : [];
-    const wanted = new Map([...keys, ...ways.flat()].map((key) => [textOf(key), key]));
+    const wanted = new Map([...keys, ...ways.flat()].map((key) => [keyText(key), key]));
     const unread = [...wanted].filter(([text]) => !this.#rows.has(text));
     const rows = await metastore.get(unread.map(([, key]) => key));
     for (const [i, [text]] of unread.entries()) this.#rows.set(text, rows[i]);
@@ -53,5 +53,3 @@ function foretold(directoryIdOf: (key: RowKey) => InodeId, from: RowKey, names: 
   }
   return keys;
 }
-
-const textOf = ({ directory, name }: RowKey): string => `${directory}/${name}`;

@@ -7,6 +7,9 @@ export interface RowKey {
   readonly name: Name;
 }
 
+/** Of different keys different texts: U+0100 is no byte, so it cannot be a part of either. */
+export const keyText = ({ directory, name }: RowKey): string => `${directory}\u0100${name}`;
+
 /**
  * What must be true of the stored row for a change to apply. A version alone does not tell an inode from another one that has
  * taken its key since: of an inode the id is to be given too.
