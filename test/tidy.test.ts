@@ -35,7 +35,9 @@ const ROOMS: Readonly<Record<string, Room>> = {
     mayImportTypes: [/^functions\/api\//],
   },
   // Help tells what --option takes; the table of options is no driver.
-  'agent/cli/store-options.ts': { mayImport: [/^shared\/under-stores\/s3-options\.ts$/] },
+  'agent/cli/store-options.ts': {
+    mayImport: [/^shared\/under-stores\/s3-options\.ts$/, /^shared\/model\/write-types\.ts$/],
+  },
   // Composition roots alone name drivers and the app that they serve.
   'agent/main.ts': { mayImport: [/^(shared|agent|functions\/api)\//, /^node:/] },
   'agent/joined-core.ts': { mayImport: [/^(shared|agent|functions\/drivers)\//, /^node:/] },

@@ -1,3 +1,4 @@
+import { WRITE_TYPE_OPTION, WRITE_TYPES } from '#shared/model/write-types.ts';
 import { S3_OPTIONS } from '#shared/under-stores/s3-options.ts';
 
 const OF_ALL = {
@@ -5,6 +6,10 @@ const OF_ALL = {
   'mode.directory': { default: '755', help: 'Permissions of directories whose store keeps none, octal.' },
   uid: { default: '', help: 'Owner, by number, of what has none in its store; default: the owner of the directory.' },
   gid: { default: '', help: 'Group, likewise.' },
+  [WRITE_TYPE_OPTION]: {
+    default: 'CACHE_THROUGH',
+    help: `Where what is written is when close returns: ${WRITE_TYPES.join(', ')}; see docs/mount.md.`,
+  },
 };
 
 /** What --option takes, for help. */

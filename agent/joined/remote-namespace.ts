@@ -80,6 +80,9 @@ export function remoteNamespace({ newToken, onChanged, ...calling }: RemoteNames
       const next = 'write it to its store, where it shows with the next look';
       throw new LeatError('unsupported', `${toText(path)}: whole files cannot be sent through this API; ${next}`);
     },
+    find: async (at) => (await ask('find', { at })).found,
+    written: async (actor, at, content) => (await change('written', { actor, at, content })).found,
+    abandon: async (actor, at) => (await change('abandon', { actor, at })).found,
     refresh: (path, known) => ask('refresh', { path, known }),
     sync: async (actor, path, options) => (await change('sync', { actor, path, ...options })).changed,
     mount: (actor, mount) => change('mount', { actor, mount }),

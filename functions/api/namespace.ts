@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import * as z from 'zod';
 import { LeatError } from '#shared/model/faults.ts';
-import type { Namespace } from '#shared/namespace/namespace.ts';
+import type { Found, Namespace } from '#shared/namespace/namespace.ts';
 import {
   type AnswerOf,
   type InputOf,
@@ -64,7 +64,7 @@ const ACTS: Acts = {
   stat: (namespace, { actor, path, ...options }) => namespace.stat(actor, path, options),
   list: (namespace, { actor, path, ...page }) => namespace.list(actor, path, page),
   mkdir: async (namespace, { actor, path, ...options }) => ({ inode: await namespace.mkdir(actor, path, options) }),
-  create: async (namespace, { actor, path, mode }) => ({ inode: await namespace.create(actor, path, { mode }) }),
+  create: async (namespace, { actor, path, ...options }) => ({ inode: await namespace.create(actor, path, options) }),
   symlink: async (namespace, { actor, path, target }) => ({ inode: await namespace.symlink(actor, path, target) }),
   rename: async (namespace, { actor, from, to, ...options }) => ({
     inode: await namespace.rename(actor, from, to, options),
@@ -90,6 +90,9 @@ const ACTS: Acts = {
   finishUpload: async (namespace, { actor, path, upload, entry }) => ({
     inode: await namespace.finishUpload(actor, path, upload, entry),
   }),
+  find: async (namespace, { at }) => foundIn(await namespace.find(at)),
+  written: async (namespace, { actor, at, content }) => foundIn(await namespace.written(actor, at, content)),
+  abandon: async (namespace, { actor, at }) => foundIn(await namespace.abandon(actor, at)),
   refresh: (namespace, { path, known }) => namespace.refresh(path, known),
   sync: async (namespace, { actor, path, ...options }) => ({ changed: await namespace.sync(actor, path, options) }),
   mount: (namespace, { actor, mount }) => namespace.mount(actor, mount),
@@ -100,3 +103,5 @@ const ACTS: Acts = {
   mounts: async (namespace) => ({ mounts: await namespace.mounts() }),
   owed: (namespace) => namespace.owed(),
 };
+
+const foundIn = <Here extends Found>(found: Here | undefined) => (found ? { found } : {});

@@ -38,6 +38,11 @@ export interface Closing {
   readonly until: number;
 }
 
+/** `holder` is the agent that has the bytes. */
+export interface Dirty {
+  readonly holder: string;
+}
+
 export interface Inode {
   readonly kind: InodeKind;
   readonly id: InodeId;
@@ -69,6 +74,8 @@ export interface Inode {
   /** Of a directory on a mount: when its listing was last complete, milliseconds since the epoch. */
   readonly listedAt?: number;
   readonly closing?: Closing;
+  /** Of a file: its bytes lie at one agent, and its store has an older content (that of `fingerprint`) or none. */
+  readonly dirty?: Dirty;
 }
 
 /** What is not an inode but is kept beside them: mounts, intents, tokens, places. `body` is JSON text. */

@@ -42,6 +42,7 @@ const optional = {
     { noNullPrototype: true },
   ),
   closing: fc.record({ token: byteString({ maxLength: 9 }), until: fc.constantFrom(0, 2 ** 42) }),
+  dirty: fc.record({ holder: byteString({ maxLength: 9 }) }),
 };
 const fields = Object.keys(needed) as (keyof typeof needed)[];
 const inode = fc
@@ -100,6 +101,7 @@ describe('the row codec', () => {
           hasXattrs: given.xattrs !== undefined,
           bornAt: given.bornAt,
           isClosing: given.closing !== undefined,
+          isDirty: given.dirty !== undefined,
           listedAt: given.listedAt,
           isMountPoint: given.mount !== undefined,
         });

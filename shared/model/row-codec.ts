@@ -35,6 +35,7 @@ const FLAG = {
   xattrs: 1 << 9,
   listedAt: 1 << 10,
   closing: 1 << 11,
+  dirty: 1 << 12,
 } as const;
 
 const HEX_FINGERPRINT = /^[0-9a-f]{32}$/;
@@ -90,6 +91,8 @@ export interface HotAttributes {
   readonly isClosing: boolean;
   readonly listedAt: number | undefined;
   readonly isMountPoint: boolean;
+  /** Its bytes are not those that the store has. */
+  readonly isDirty: boolean;
 }
 
 /** Reads the head of an inode's row; `undefined` for a record. */
@@ -128,6 +131,7 @@ export function attributesAt(bytes: Uint8Array): HotAttributes | undefined {
     isClosing: (flags & FLAG.closing) !== 0,
     listedAt: listed < 0 ? undefined : view.getFloat64(listed, true),
     isMountPoint: (flags & FLAG.mount) !== 0,
+    isDirty: (flags & FLAG.dirty) !== 0,
   };
 }
 
@@ -200,6 +204,7 @@ function encodeInode(inode: Inode): Uint8Array {
     for (const [name, value] of pairs) writer.string(name).string(value);
   }
   if (inode.closing) writer.string(inode.closing.token).float(inode.closing.until);
+  if (inode.dirty) writer.string(inode.dirty.holder);
   return writer.bytes();
 }
 
@@ -218,7 +223,8 @@ function flagsOf(inode: Inode): number {
     (inode.target !== undefined ? FLAG.target : 0) |
     (inode.xattrs ? FLAG.xattrs : 0) |
     (inode.listedAt !== undefined ? FLAG.listedAt : 0) |
-    (inode.closing ? FLAG.closing : 0)
+    (inode.closing ? FLAG.closing : 0) |
+    (inode.dirty ? FLAG.dirty : 0)
   );
 }
 
@@ -230,6 +236,7 @@ function sizeBound(inode: Inode): number {
     inode.mount,
     inode.target,
     inode.closing?.token,
+    inode.dirty?.holder,
   ];
   const xattrs = Object.entries(inode.xattrs ?? {}).flat();
   const strings = [...texts, ...xattrs].reduce((sum, text) => sum + (text === undefined ? 0 : 4 + text.length), 0);
@@ -265,6 +272,7 @@ function decodeInode(view: DataView, bytes: Uint8Array, kind: InodeKind): Inode 
   if (flags & FLAG.target) inode.target = reader.string();
   if (flags & FLAG.xattrs) inode.xattrs = readXattrs(reader);
   if (flags & FLAG.closing) inode.closing = readClosing(reader);
+  if (flags & FLAG.dirty) inode.dirty = { holder: reader.string() };
   return inode;
 }
 

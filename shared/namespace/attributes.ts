@@ -9,6 +9,7 @@ import type { Debtor } from './intents.ts';
 import type { Actor, AttributePatch, Expectation } from './namespace.ts';
 import { expectSame } from './remove.ts';
 import { resolve } from './resolve.ts';
+import { demandWriteTypeXattr } from './write-types.ts';
 
 const XATTR_NAME_BYTES_MAX = 255;
 const XATTR_VALUE_BYTES_MAX = 64 * 1024;
@@ -89,6 +90,7 @@ export async function setXattr(
   }
   return changeRow(context, actor, path, (place) => {
     demandAccess(actor, place, WRITE);
+    demandWriteTypeXattr(path, place.inode, name, value);
     const old = place.inode.xattrs ?? {};
     const has = Object.hasOwn(old, name);
     if (mode === 'create' && has) throw new LeatError('exists', `${toText(path)}: attribute ${name} exists`);

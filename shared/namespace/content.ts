@@ -144,10 +144,29 @@ async function finish(
       place: placeOf(target.directory, target.name, inode),
     });
   }
+  if (now.dirty) return stored(context, actor, { target, now, upload, entry });
   // A finish that is repeated because its answer was lost finds its own.
   const isOwn = entry.fingerprint !== undefined && now.fingerprint === entry.fingerprint;
   if (actor.request?.isRetry && isOwn) return now;
   const row = revised(now, { ...content, generation: now.generation + 1 });
+  const put = { act: 'put', key: keyIn(target.directory, target.name), when: asRead(now), row } as const;
+  return (await commit(context, actor, [put])).committed ? row : undefined;
+}
+
+interface Stored extends Uploaded {
+  readonly target: Target;
+  readonly now: Inode;
+}
+
+/** What was written is in the store now. What has been written since is dirty, and goes there the next time. */
+async function stored(
+  context: Context,
+  actor: Actor,
+  { target, now, upload: { inode }, entry: { fingerprint } }: Stored,
+): Promise<Inode | undefined> {
+  const isSame = now.generation === inode.generation && now.size === inode.size && now.mtime === inode.mtime;
+  const { dirty: _, ...clean } = now;
+  const row = revised(isSame ? clean : now, fingerprint === undefined ? {} : { fingerprint });
   const put = { act: 'put', key: keyIn(target.directory, target.name), when: asRead(now), row } as const;
   return (await commit(context, actor, [put])).committed ? row : undefined;
 }

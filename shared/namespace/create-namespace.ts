@@ -21,6 +21,7 @@ import { runReclaimer } from './reclaimer.ts';
 import { resolveOne } from './resolve.ts';
 import { ROOT_KEY } from './rows-ahead.ts';
 import { reclaim } from './trash.ts';
+import { abandon, find, written } from './written.ts';
 
 const ROOT_MODE = 0o755;
 const STARTS_MAX = 3;
@@ -68,7 +69,7 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
     list: (actor, path, page) => patient(context, () => list(context, actor, path, page)),
     mkdir: (actor, path, { mode, parents = false }) =>
       patient(context, () => mkdir(context, actor, path, { mode, parents })),
-    create: (actor, path, options) => patient(context, () => create(context, actor, path, options.mode)),
+    create: (actor, path, options) => patient(context, () => create(context, actor, path, options)),
     symlink: (actor, path, target) => patient(context, () => symlink(context, actor, path, target)),
     rename: (actor, from, to, options) => patient(context, () => rename(context, actor, from, to, options)),
     remove: (actor, path, kind, expect) => patient(context, () => remove(context, actor, path, { kind, ...expect })),
@@ -86,6 +87,9 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
     beginUpload: (actor, path, { mode }) => patient(context, () => beginUpload(context, actor, path, mode)),
     finishUpload: (actor, path, upload, entry) =>
       patient(context, () => finishUpload(context, actor, path, { upload, entry })),
+    find: (at) => patient(context, () => find(context, at)),
+    written: (actor, at, content) => patient(context, () => written(context, actor, at, content)),
+    abandon: (actor, at) => patient(context, () => abandon(context, actor, at)),
     refresh: (path, known) => patient(context, () => refresh(context, path, known)),
     sync: (actor, path, options) => patient(context, () => sync(context, actor, path, options?.recursive ?? false)),
     mount: (actor, wanted) => leases.holding(context, () => mount(context, actor, wanted)),

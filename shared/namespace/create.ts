@@ -23,6 +23,7 @@ interface NewEntry {
   readonly kind: InodeKind;
   readonly mode: number;
   readonly target?: string;
+  readonly holder?: string;
   /** Only in the namespace: the store is not told, and need not be writable. Mount points are so. */
   readonly isUnowed?: boolean;
 }
@@ -56,8 +57,14 @@ export async function mkdir(
   return (await resolveOne(context, actor, path, { follow: true })).inode;
 }
 
-export function create(context: Context, actor: Actor, path: Path, mode: number): Promise<Inode> {
-  return make(context, actor, path, { kind: 'file', mode });
+/** With a holder: who is about to write it there, so that its store is owed nothing yet. */
+export function create(
+  context: Context,
+  actor: Actor,
+  path: Path,
+  { mode, holder }: { readonly mode: number; readonly holder?: string },
+): Promise<Inode> {
+  return make(context, actor, path, { kind: 'file', mode, ...(holder !== undefined && { holder }) });
 }
 
 export async function symlink(context: Context, actor: Actor, path: Path, target: string): Promise<Inode> {
@@ -167,7 +174,7 @@ export function newInode(
   entry: NewEntry & { readonly id: InodeId },
 ): Inode {
   demandDirectory(directory);
-  const { kind, id, target } = entry;
+  const { kind, id, target, holder } = entry;
   const isSetgid = (directory.inode.mode & SETGID) !== 0;
   const now = context.clock();
   const time = nanosOf(now);
@@ -187,6 +194,7 @@ export function newInode(
     // What is made here is empty: there is nothing in the store to look for.
     ...(kind === 'directory' && directory.origin && { listedAt: now }),
     ...(target !== undefined && { target }),
+    ...(holder !== undefined && { dirty: { holder } }),
   };
 }
 
@@ -200,7 +208,7 @@ function modeOf(actor: Actor, { inode }: Place, { kind, mode }: NewEntry): numbe
 }
 
 function debtOf(context: Context, { origin, path, key, inode }: Place, debtor: Debtor): Intent | undefined {
-  if (!origin) return undefined;
+  if (!origin || inode.dirty) return undefined;
   const attributes = storedAttributes(inode);
   const told = keyToTell(context, origin, { path, debtor });
   switch (inode.kind) {

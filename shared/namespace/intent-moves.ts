@@ -78,6 +78,8 @@ async function settle(context: Context, move: Move, arrived: Arrived | undefined
 
 function arrivedRow(row: Inode, { entry, isContentOf }: Arrived): Inode {
   const fingerprint = entry.fingerprint !== undefined && { fingerprint: entry.fingerprint };
+  // What was written since lies at an agent, and replaces it.
+  if (row.dirty) return { ...row, ...fingerprint };
   if (entry.fingerprint === row.fingerprint || isContentOf(row)) return { ...row, ...fingerprint };
   const time = entry.mtime !== undefined && { mtime: entry.mtime };
   return { ...row, ...fingerprint, ...time, size: entry.size, generation: row.generation + 1 };

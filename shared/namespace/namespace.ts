@@ -2,6 +2,8 @@ import type { InodeId } from '../model/ids.ts';
 import type { Entry, Inode, MountId, Nanos, Origin } from '../model/inode.ts';
 import type { Name, Path } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
+import type { RowOf } from './intent.ts';
+import type { Written, WrittenFile } from './written.ts';
 
 /** Who asks. Permission checks use it; `checked` says that the kernel has made them already (default_permissions). */
 export interface Actor {
@@ -90,8 +92,8 @@ export interface Namespace {
   list(actor: Actor, path: Path, page: { readonly after?: Name; readonly limit: number }): Promise<Listing>;
   /** With `parents` as `mkdir -p`: what is there is no error. */
   mkdir(actor: Actor, path: Path, options: { readonly mode: number; readonly parents?: boolean }): Promise<Inode>;
-  /** An empty file; `exists` if the name is taken. */
-  create(actor: Actor, path: Path, options: { readonly mode: number }): Promise<Inode>;
+  /** An empty file; `exists` if the name is taken. With `holder` it begins as that agent's dirty file. */
+  create(actor: Actor, path: Path, options: { readonly mode: number; readonly holder?: string }): Promise<Inode>;
   symlink(actor: Actor, path: Path, target: string): Promise<Inode>;
   /** As rename(2): replaces a file or an empty directory, `invalid` below itself, `crossMount` between stores. */
   rename(actor: Actor, from: Path, to: Path, options?: RenameOptions): Promise<Inode>;
@@ -113,6 +115,12 @@ export interface Namespace {
   beginUpload(actor: Actor, path: Path, options: { readonly mode: number }): Promise<Upload>;
   /** The second half, with what the store answered. `changed`: the file was moved or removed meanwhile. */
   finishUpload(actor: Actor, path: Path, upload: Upload, entry: StoreEntry): Promise<Inode>;
+  /** The file at a key, wherever its directory is now; undefined when it is not there. */
+  find(at: RowOf): Promise<WrittenFile | undefined>;
+  /** An agent has other bytes for a file than its store: from now on it is dirty. Undefined when it has been removed. */
+  written(actor: Actor, at: RowOf, content: Written): Promise<WrittenFile | undefined>;
+  /** It gives them up, because the store has got another content meanwhile. */
+  abandon(actor: Actor, at: RowOf): Promise<Found | undefined>;
   /** The object turned out to be another version, or gone, while it was read: brings the row in step and answers what is there now. */
   refresh(path: Path, known: Inode): Promise<Found>;
   /** Brings a directory in step with its store now; with `recursive` all below. Answers how many rows changed. */

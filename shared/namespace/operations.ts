@@ -13,9 +13,11 @@ import {
   Print,
   Uid,
 } from './messages.ts';
+import { WRITE_TYPES } from '../model/write-types.ts';
 
 const GROUPS_MAX = 65_536;
 const SOURCE_CHARS_MAX = 200;
+const HOLDER_CHARS_MAX = 100;
 const PAGE_ENTRIES_MAX = 10_000;
 const TOKEN = /^[A-Za-z0-9_-]{1,100}$/;
 /** As long as a function may take. */
@@ -43,6 +45,7 @@ const Found = z.object({
   inode: InodeRow,
   origin: z.object({ mount: MountName, key: ObjectKey }).exactOptional(),
 });
+const WrittenFile = Found.extend({ writeType: z.enum(WRITE_TYPES) });
 const Upload = z.object({
   origin: z.object({ mount: MountName, key: ObjectKey }),
   isNew: z.boolean(),
@@ -85,6 +88,7 @@ export const TOUCHED_MAX = 1000;
 const expect = z.object({ id: Id.exactOptional() }).exactOptional();
 const By = z.object({ actor: ActorFields });
 const At = By.extend({ path: PathText });
+const RowOf = Key.extend({ id: Id });
 
 /** The interface `Namespace` as messages: what an operation is asked with, and what it answers. */
 export const OPERATIONS = {
@@ -94,7 +98,10 @@ export const OPERATIONS = {
     answer: Listing,
   },
   mkdir: { input: At.extend({ mode: Mode, parents: z.boolean().exactOptional() }), answer: Changed },
-  create: { input: At.extend({ mode: Mode }), answer: Changed },
+  create: {
+    input: At.extend({ mode: Mode, holder: z.string().max(HOLDER_CHARS_MAX).exactOptional() }),
+    answer: Changed,
+  },
   symlink: { input: At.extend({ target: Bytes }), answer: Changed },
   rename: {
     input: By.extend({
@@ -127,6 +134,20 @@ export const OPERATIONS = {
   removeXattr: { input: At.extend({ name: Bytes }), answer: Changed },
   beginUpload: { input: At.extend({ mode: Mode }), answer: Upload },
   finishUpload: { input: At.extend({ upload: Upload, entry: Uploaded }), answer: Changed },
+  find: { input: z.object({ at: RowOf }), answer: z.object({ found: WrittenFile.exactOptional() }) },
+  written: {
+    input: By.extend({
+      at: RowOf,
+      content: z.object({
+        size: z.int().min(0),
+        mtime: Nanos,
+        holder: z.string().max(HOLDER_CHARS_MAX),
+        generation: z.int().min(0),
+      }),
+    }),
+    answer: z.object({ found: WrittenFile.exactOptional() }),
+  },
+  abandon: { input: By.extend({ at: RowOf }), answer: z.object({ found: Found.exactOptional() }) },
   refresh: { input: z.object({ path: PathText, known: InodeRow }), answer: Found },
   sync: { input: At.extend({ recursive: z.boolean().exactOptional() }), answer: z.object({ changed: z.int() }) },
   mount: { input: By.extend({ mount: NewMount }), answer: Mount },

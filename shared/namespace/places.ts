@@ -16,13 +16,20 @@ export function placeOf(directory: Place, name: Name, inode: Inode): Place {
 
 /** A path without symlinks, as the rows alone have it now: no store is asked. */
 export async function placeNow(context: Context, path: Path): Promise<Place | undefined> {
+  return (await wayNow(context, path))?.at(-1);
+}
+
+/** The same from the root on. Undefined: the path leads nowhere. */
+export async function wayNow(context: Context, path: Path): Promise<readonly Place[] | undefined> {
   const ahead = new RowsAhead(context, [path]);
   const names = namesOf(path);
   let place = rootPlaceOf(await ahead.inodeAt(ROOT_KEY, names));
+  const way = [place];
   for (const [i, name] of names.entries()) {
     const inode = await ahead.inodeAt(keyIn(place, name), names.slice(i + 1));
     if (!inode) return undefined;
     place = placeOf(place, name, inode);
+    way.push(place);
   }
-  return place;
+  return way;
 }

@@ -129,7 +129,8 @@ export function removalOf(
   { origin, inode, path }: Place,
   { isTree, debtor }: { readonly isTree: boolean; readonly debtor: Debtor },
 ): Intent | undefined {
-  if (!origin) return undefined;
+  // Of what was only written here the store has nothing yet.
+  if (!origin || (inode.dirty && inode.fingerprint === undefined)) return undefined;
   const told = keyToTell(context, origin, { path, debtor });
   return isTree ? { act: 'removeTree', ...told, id: inode.id } : { act: 'remove', ...told, kind: inode.kind };
 }

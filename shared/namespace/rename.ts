@@ -1,5 +1,5 @@
 import { LeatError } from '../model/faults.ts';
-import type { Inode, Origin } from '../model/inode.ts';
+import type { Fingerprint, Inode, Origin, StoreKey } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
 import { type Change, CHANGES_MAX, type RowKey } from '../ports/metastore.ts';
 import { demandAccess, demandChange, demandSticky, WRITE } from './access.ts';
@@ -149,9 +149,10 @@ async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<{ 
   const isOwed = keysOf(context, place).some((each) => context.intents.keys.isPending(each));
   if (isOwed || hasArrived(context, place, plan.debtor)) return undefined;
   const key = keyIn(target.directory, target.name);
-  const { origin, promised } = debtsOf(context, plan);
+  const { origin, promised, fingerprint } = debtsOf(context, plan);
   const { origin: _, ...plain } = place.inode;
-  const moved = revised(plain, { ctime: nanosOf(context.clock()), ...(origin && { origin }) });
+  const kept = { ...(origin && { origin }), ...(fingerprint !== undefined && { fingerprint }) };
+  const moved = revised(plain, { ctime: nanosOf(context.clock()), ...kept });
   const changes: Change[] = [
     { act: 'remove', key: place.key, when: asRead(place.inode) },
     { act: 'put', key, when: replaced ? asRead(replaced.inode) : 'absent', row: moved },
@@ -174,12 +175,16 @@ interface Debts {
   /** Where the bytes stay until the store has moved them. */
   readonly origin: Origin | undefined;
   readonly promised: readonly Promised[];
+  /** Of an object that is replaced only when what was written here comes to its key. */
+  readonly fingerprint?: Fingerprint;
 }
 
-function debtsOf(context: Context, { place, target, replaced, debtor }: Plan): Debts {
+function debtsOf(context: Context, plan: Plan): Debts {
+  const { place, target, replaced, debtor } = plan;
   const home = inheritedOrigin(target.directory, target.name);
   if (!place.origin || !home) return { origin: undefined, promised: [] };
   const to = homeOf(context, place.origin, target.path).key;
+  if (place.inode.dirty && place.inode.fingerprint === undefined) return debtsOfUnstored(context, plan, to);
   const row = rowOf(keyIn(target.directory, target.name), place.inode);
   const move = { act: 'move', ...place.origin, to, kind: place.inode.kind, row } as const;
   // A file is replaced by the move itself; a directory, or what lies elsewhere, has to be gone before.
@@ -189,4 +194,15 @@ function debtsOf(context: Context, { place, target, replaced, debtor }: Plan): D
     origin: place.origin,
     promised: [...(removal && isNeeded ? [removal] : []), move].map((each) => debtor.promise(each, target.chain)),
   };
+}
+
+/** The store has nothing of it yet, so nothing is to be moved: it is going to be uploaded to where it is by then. */
+function debtsOfUnstored(context: Context, { target, replaced, debtor }: Plan, to: StoreKey): Debts {
+  if (!replaced) return { origin: undefined, promised: [] };
+  const { origin, inode } = replaced;
+  if (origin?.key === to && inode.kind === 'file' && inode.fingerprint !== undefined) {
+    return { origin: undefined, promised: [], fingerprint: inode.fingerprint };
+  }
+  const removal = removalOf(context, replaced, { isTree: false, debtor });
+  return { origin: undefined, promised: removal ? [debtor.promise(removal, target.chain)] : [] };
 }

@@ -2,11 +2,13 @@ import { LeatError } from '../model/faults.ts';
 import { type InodeId, TRASH } from '../model/ids.ts';
 import { childKey, heldTime, type Inode } from '../model/inode.ts';
 import { joinPath, type Name } from '../model/names.ts';
+import { WRITE_TYPE_OPTION } from '../model/write-types.ts';
 import type { Change } from '../ports/metastore.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
 import type { Observation } from './intent-keys.ts';
 import { keptFirstAt, keptNoMore, newDirectoryId } from './directory-keys.ts';
 import { placeNow } from './places.ts';
+import { demandWriteType } from './write-types.ts';
 import {
   asRead,
   type Context,
@@ -93,6 +95,8 @@ export async function rowChanges(
 ): Promise<Change[]> {
   // Somebody is removing it: what becomes of it is theirs to say.
   if (before?.closing && before.closing.until > context.clock()) return [];
+  // What was written here is going to be there; whether it may replace what is there now, its upload finds out.
+  if (before?.dirty) return [];
   if (!entry) return before ? removalChanges(context, directory, name, before) : [];
   const key = keyIn(directory.place, name);
   if (before?.kind === entry.kind) {
@@ -201,4 +205,6 @@ export function demandRowOptions(options: Readonly<Record<string, string>>): voi
     const value = options[name];
     if (value !== undefined && !rule.test(value)) throw new LeatError('invalid', `${name}=${value}: give ${what}`);
   }
+  const writeType = options[WRITE_TYPE_OPTION];
+  if (writeType !== undefined) demandWriteType(WRITE_TYPE_OPTION, writeType);
 }

@@ -6,7 +6,7 @@ import { S3_OPTIONS } from './s3-options.ts';
 import { s3UnderStore } from './s3.ts';
 
 /** Of mounts of every store: the namespace reads them, to make rows of entries without attributes. */
-const ROW_OPTIONS = ['mode.file', 'mode.directory', 'uid', 'gid'];
+const ROW_OPTIONS = ['mode.file', 'mode.directory', 'uid', 'gid', 'write.type'];
 
 export interface StoreAddress {
   readonly uri: string;
