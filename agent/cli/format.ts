@@ -1,6 +1,6 @@
 import type { FileInfo } from '#functions/api/file-info.ts';
 
-const KINDS = { file: '-', directory: 'd', symlink: 'l' } as const;
+const KINDS = { file: '-', directory: 'd', symlink: 'l', fifo: 'p', socket: 's', character: 'c', block: 'b' } as const;
 const STEPS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
 /** `0 B`, `1.5 KiB`, `20 GiB`: three digits at most, binary steps. */

@@ -1,5 +1,6 @@
 import type { FileInfo } from '#functions/api/file-info.ts';
 import { isFault, LeatError } from '#shared/model/faults.ts';
+import { isSpecialKind } from '#shared/model/inode.ts';
 import type { Client } from './client.ts';
 import { entriesOf } from './fs-ls.ts';
 import { type Item, type Side, unfinishedName } from './side.ts';
@@ -16,7 +17,10 @@ export function leatSide(client: Client, signal: AbortSignal): Side {
       }
     },
     async *list(path) {
-      for await (const info of entriesOf(client, path)) yield itemOf(info);
+      for await (const info of entriesOf(client, path)) {
+        const item = itemOf(info);
+        if (item) yield item;
+      }
     },
     async read(path) {
       const { body } = await client.content.$get({ query: { path } }, { init: { signal } });
@@ -48,6 +52,8 @@ export function leatSide(client: Client, signal: AbortSignal): Side {
   };
 }
 
-function itemOf({ name, kind, size, mode, mtimeNs, target }: FileInfo): Item {
+/** `undefined` for devices, sockets and pipes, which are not copied. */
+function itemOf({ name, kind, size, mode, mtimeNs, target }: FileInfo): Item | undefined {
+  if (isSpecialKind(kind)) return undefined;
   return { name, kind, size, mode, mtimeNs: BigInt(mtimeNs), ...(target !== undefined && { target }) };
 }

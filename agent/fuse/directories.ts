@@ -10,7 +10,8 @@ import type { Session } from './session.ts';
 const DOTS = 2;
 const PAGE = 1024;
 const DIRENT_HEADER = 24;
-const TYPE = { file: 8, directory: 4, symlink: 10 } as const;
+/** d_type. */
+const TYPE = { file: 8, directory: 4, symlink: 10, fifo: 1, socket: 12, character: 2, block: 6 } as const;
 
 interface Entry {
   readonly name: Name;

@@ -82,7 +82,16 @@ const MAX_BACKGROUND = 64;
 const CONGESTION = 48;
 const MAX_PAGES = 256;
 const WORD = 4;
-const TYPE_BITS = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const;
+/** What st_mode says of the kind. */
+const TYPE_BITS = {
+  file: 0o100000,
+  directory: 0o040000,
+  symlink: 0o120000,
+  fifo: 0o010000,
+  socket: 0o140000,
+  character: 0o020000,
+  block: 0o060000,
+} as const;
 
 export interface Timeout {
   readonly seconds: number;
@@ -135,10 +144,10 @@ export class Reply {
     this.u32(at + 52, a.mtimeNanos);
     this.u32(at + 56, a.ctimeNanos);
     this.u32(at + 60, TYPE_BITS[a.kind] | a.mode);
-    this.u32(at + 64, 1); // also of directories, as on btrfs: nobody counts subdirectories
+    this.u32(at + 64, a.links); // of directories 1, as on btrfs: nobody counts subdirectories
     this.u32(at + 68, a.uid);
     this.u32(at + 72, a.gid);
-    this.u32(at + 76, 0);
+    this.u32(at + 76, a.device);
     this.u32(at + 80, 4096);
     this.u32(at + 84, 0);
   }

@@ -30,7 +30,17 @@ export interface Origin {
   readonly key: StoreKey;
 }
 
-export type InodeKind = 'file' | 'directory' | 'symlink';
+/** What a store can keep. */
+export type StoredKind = 'file' | 'directory' | 'symlink';
+/** What has no bytes of its own, but is spoken through, or stands for a device: in the namespace only, whatever is mounted. */
+export type SpecialKind = 'fifo' | 'socket' | 'character' | 'block';
+export type InodeKind = StoredKind | SpecialKind;
+
+/** One of the names of an inode that has several: the key of the row there. */
+export interface HardLink {
+  readonly directory: InodeId;
+  readonly name: Name;
+}
 
 /** A directory that is being removed takes no new entries until `until` (milliseconds since the epoch). */
 export interface Closing {
@@ -76,6 +86,10 @@ export interface Inode {
   readonly closing?: Closing;
   /** Of a file: its bytes lie at one agent, and its store has an older content (that of `fingerprint`) or none. */
   readonly dirty?: Dirty;
+  /** Of a character or block device: its number, as st_rdev. */
+  readonly device?: number;
+  /** Of an inode with several names: all of them. At each stands the same row (`shared/namespace/hard-links.ts`). */
+  readonly links?: readonly HardLink[];
 }
 
 /** What is not an inode but is kept beside them: mounts, intents, tokens, places. `body` is JSON text. */
@@ -92,4 +106,8 @@ export type Row = Inode | RecordRow;
 export interface Entry {
   readonly name: Name;
   readonly inode: Inode;
+}
+
+export function isSpecialKind(kind: InodeKind): kind is SpecialKind {
+  return kind !== 'file' && kind !== 'directory' && kind !== 'symlink';
 }

@@ -20,7 +20,7 @@ const someTimes = fc.tuple(time, time, time, fc.boolean()).map(([mtime, atime, c
 }));
 
 const needed = {
-  kind: fc.constantFrom('file', 'directory', 'symlink'),
+  kind: fc.constantFrom('file', 'directory', 'symlink', 'fifo', 'socket', 'character', 'block'),
   id,
   mode: fc.constantFrom(0, 0o644, 0o7777),
   uid: u32,
@@ -43,6 +43,8 @@ const optional = {
   ),
   closing: fc.record({ token: byteString({ maxLength: 9 }), until: fc.constantFrom(0, 2 ** 42) }),
   dirty: fc.record({ holder: byteString({ maxLength: 9 }) }),
+  device: u32,
+  links: fc.array(fc.record({ directory: id, name: byteString({ maxLength: 255 }) }), { maxLength: 5 }),
 };
 const fields = Object.keys(needed) as (keyof typeof needed)[];
 const inode = fc
@@ -104,6 +106,8 @@ describe('the row codec', () => {
           isDirty: given.dirty !== undefined,
           listedAt: given.listedAt,
           isMountPoint: given.mount !== undefined,
+          links: given.links?.length ?? 1,
+          device: given.device ?? 0,
         });
       }),
       { numRuns: 1000 },

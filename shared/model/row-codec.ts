@@ -1,7 +1,10 @@
 import { invariant, LeatError } from './faults.ts';
 import { type InodeId, LONG_NUMBER_MASK } from './ids.ts';
-import type { Closing, Fingerprint, Inode, InodeKind, MountId, Origin, RecordRow, Row, StoreKey } from './inode.ts';
+import type { Closing, Fingerprint, HardLink, Inode, InodeKind, MountId, Origin, Row, StoreKey } from './inode.ts';
+import type { Name } from './names.ts';
+import { decodeRecord, encodeRecord } from './record-codec.ts';
 import { RowReader, RowWriter } from './row-bytes.ts';
+import { CODEC_VERSION, KINDS, kindOf } from './row-layout.ts';
 
 /**
  * One row as bytes, little-endian. A row of version N is read by N+1: the head never moves, new optional fields get new flag
@@ -11,16 +14,10 @@ import { RowReader, RowWriter } from './row-bytes.ts';
  *     24 u32 row version · 28 u32 generation · 32 u64 mtime · 40 id (6 or 16 bytes, told by a flag) · optional fields
  *
  * A time is `seconds << 30 | nanoseconds` in 64 bits, so that a reader without bigint can split it.
- * A record is: 0 u8 codec version · 1 u8 kind · 2 u16 flags · 4 u32 row version · 8 f64 end of its life, told by a flag · body, UTF-8.
  */
-const CODEC_VERSION = 1;
 const HEAD_BYTES = 40;
 const SHORT_ID_BYTES = 6;
 const LONG_ID_BYTES = 16;
-const RECORD_HEAD_BYTES = 8;
-const RECORD_EXPIRES = 1;
-
-const KINDS = ['file', 'directory', 'symlink', 'record'] as const satisfies readonly Row['kind'][];
 
 const FLAG = {
   longId: 1 << 0,
@@ -36,11 +33,13 @@ const FLAG = {
   listedAt: 1 << 10,
   closing: 1 << 11,
   dirty: 1 << 12,
+  device: 1 << 13,
+  links: 1 << 14,
 } as const;
 
+/** Optional fields of numbers: five times, three counts and limits. */
+const FIXED_BYTES = 9 * 8;
 const HEX_FINGERPRINT = /^[0-9a-f]{32}$/;
-const encoder = new TextEncoder();
-const decoder = new TextDecoder();
 
 export function encodeRow(row: Row): Uint8Array {
   return row.kind === 'record' ? encodeRecord(row) : encodeInode(row);
@@ -55,18 +54,6 @@ export function decodeRow(bytes: Uint8Array): Row {
     if (error instanceof RangeError) throw new LeatError('corrupt', 'a row ends too early', { cause: error });
     throw error;
   }
-}
-
-function decodeRecord(view: DataView, bytes: Uint8Array): RecordRow {
-  const expires =
-    view.getUint16(2, true) & RECORD_EXPIRES ? { expiresAt: view.getFloat64(RECORD_HEAD_BYTES, true) } : {};
-  const start = RECORD_HEAD_BYTES + ('expiresAt' in expires ? 8 : 0);
-  return {
-    kind: 'record',
-    version: view.getUint32(4, true),
-    body: decoder.decode(bytes.subarray(start)),
-    ...expires,
-  };
 }
 
 /** The attributes that `stat` shows, without bigints or strings: what a FUSE reply is made of. */
@@ -93,6 +80,10 @@ export interface HotAttributes {
   readonly isMountPoint: boolean;
   /** Its bytes are not those that the store has. */
   readonly isDirty: boolean;
+  /** How many names it has. */
+  readonly links: number;
+  /** Of a device its number; of all else 0. */
+  readonly device: number;
 }
 
 /** Reads the head of an inode's row; `undefined` for a record. */
@@ -109,6 +100,8 @@ export function attributesAt(bytes: Uint8Array): HotAttributes | undefined {
   const ctime = next(FLAG.ctime, 8);
   const born = next(FLAG.bornAt, 8);
   const listed = next(FLAG.listedAt, 8);
+  // Few rows have these, which stand behind what has no fixed length.
+  const rare = flags & (FLAG.links | FLAG.device) ? decodeInode(view, bytes, kind) : undefined;
   return {
     kind,
     mode: view.getUint16(2, true),
@@ -132,6 +125,8 @@ export function attributesAt(bytes: Uint8Array): HotAttributes | undefined {
     listedAt: listed < 0 ? undefined : view.getFloat64(listed, true),
     isMountPoint: (flags & FLAG.mount) !== 0,
     isDirty: (flags & FLAG.dirty) !== 0,
+    links: rare?.links?.length ?? 1,
+    device: rare?.device ?? 0,
   };
 }
 
@@ -146,31 +141,6 @@ export function idAt(bytes: Uint8Array): InodeId {
 
 function secondsAt(view: DataView, at: number): number {
   return view.getInt32(at + 4, true) * 4 + (view.getUint32(at, true) >>> 30);
-}
-
-function kindOf(view: DataView): Row['kind'] {
-  const version = view.byteLength > 1 ? view.getUint8(0) : 0;
-  const kind = KINDS[version === CODEC_VERSION ? view.getUint8(1) : -1];
-  if (kind) return kind;
-  throw new LeatError(
-    'corrupt',
-    `a row of version ${version} cannot be read: use the Leat that wrote it, or a newer one`,
-  );
-}
-
-function encodeRecord(row: RecordRow): Uint8Array {
-  const body = encoder.encode(row.body);
-  const { expiresAt } = row;
-  const start = RECORD_HEAD_BYTES + (expiresAt === undefined ? 0 : 8);
-  const bytes = new Uint8Array(start + body.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint8(0, CODEC_VERSION);
-  view.setUint8(1, KINDS.indexOf('record'));
-  view.setUint16(2, expiresAt === undefined ? 0 : RECORD_EXPIRES, true);
-  view.setUint32(4, row.version, true);
-  if (expiresAt !== undefined) view.setFloat64(RECORD_HEAD_BYTES, expiresAt, true);
-  bytes.set(body, start);
-  return bytes;
 }
 
 function encodeInode(inode: Inode): Uint8Array {
@@ -205,6 +175,11 @@ function encodeInode(inode: Inode): Uint8Array {
   }
   if (inode.closing) writer.string(inode.closing.token).float(inode.closing.until);
   if (inode.dirty) writer.string(inode.dirty.holder);
+  if (inode.device !== undefined) writer.float(inode.device);
+  if (inode.links) {
+    writer.float(inode.links.length);
+    for (const { directory, name } of inode.links) writer.string(directory).string(name);
+  }
   return writer.bytes();
 }
 
@@ -224,7 +199,9 @@ function flagsOf(inode: Inode): number {
     (inode.xattrs ? FLAG.xattrs : 0) |
     (inode.listedAt !== undefined ? FLAG.listedAt : 0) |
     (inode.closing ? FLAG.closing : 0) |
-    (inode.dirty ? FLAG.dirty : 0)
+    (inode.dirty ? FLAG.dirty : 0) |
+    (inode.device !== undefined ? FLAG.device : 0) |
+    (inode.links ? FLAG.links : 0)
   );
 }
 
@@ -239,8 +216,10 @@ function sizeBound(inode: Inode): number {
     inode.dirty?.holder,
   ];
   const xattrs = Object.entries(inode.xattrs ?? {}).flat();
-  const strings = [...texts, ...xattrs].reduce((sum, text) => sum + (text === undefined ? 0 : 4 + text.length), 0);
-  return HEAD_BYTES + LONG_ID_BYTES + 48 + strings;
+  const links = (inode.links ?? []).flatMap(({ directory, name }) => [directory, name]);
+  let bytes = HEAD_BYTES + LONG_ID_BYTES + FIXED_BYTES;
+  for (const text of [...texts, ...xattrs, ...links]) bytes += text === undefined ? 0 : 4 + text.length;
+  return bytes;
 }
 
 function decodeInode(view: DataView, bytes: Uint8Array, kind: InodeKind): Inode {
@@ -273,6 +252,8 @@ function decodeInode(view: DataView, bytes: Uint8Array, kind: InodeKind): Inode 
   if (flags & FLAG.xattrs) inode.xattrs = readXattrs(reader);
   if (flags & FLAG.closing) inode.closing = readClosing(reader);
   if (flags & FLAG.dirty) inode.dirty = { holder: reader.string() };
+  if (flags & FLAG.device) inode.device = reader.float();
+  if (flags & FLAG.links) inode.links = readLinks(reader);
   return inode;
 }
 
@@ -290,4 +271,12 @@ function readXattrs(reader: RowReader): Record<string, string> {
 function readClosing(reader: RowReader): Closing {
   const token = reader.string();
   return { token, until: reader.float() };
+}
+
+function readLinks(reader: RowReader): HardLink[] {
+  const count = reader.float();
+  return Array.from({ length: count }, () => {
+    const directory = reader.string() as InodeId;
+    return { directory, name: reader.string() as Name };
+  });
 }

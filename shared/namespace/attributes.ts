@@ -1,5 +1,5 @@
 import { LeatError } from '../model/faults.ts';
-import { heldTime, type Inode, type Nanos } from '../model/inode.ts';
+import { heldTime, type Inode, isSpecialKind, type Nanos } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
 import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, WRITE } from './access.ts';
 import { opened } from './closing.ts';
@@ -168,7 +168,7 @@ function attributesOwed(
   { origin, inode, key, path }: Place,
   { row: after, debtor }: { readonly row: Inode; readonly debtor: Debtor },
 ): Intent | undefined {
-  if (!origin || inode.mount !== undefined || inode.kind === 'symlink') return undefined;
+  if (!origin || inode.mount !== undefined || inode.kind === 'symlink' || isSpecialKind(inode.kind)) return undefined;
   const isSame =
     inode.mode === after.mode && inode.uid === after.uid && inode.gid === after.gid && inode.mtime === after.mtime;
   if (isSame) return undefined;

@@ -1,6 +1,6 @@
 import { LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
-import type { Inode, InodeKind } from '../model/inode.ts';
+import { type Inode, type InodeKind, isSpecialKind } from '../model/inode.ts';
 import { joinPath, namesOf, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import type { RowKey } from '../ports/metastore.ts';
 import { demandAccess, demandWritable, isInGroup, isSuperuser, SEARCH, WRITE } from './access.ts';
@@ -208,10 +208,11 @@ function modeOf(actor: Actor, { inode }: Place, { kind, mode }: NewEntry): numbe
 }
 
 function debtOf(context: Context, { origin, path, key, inode }: Place, debtor: Debtor): Intent | undefined {
-  if (!origin || inode.dirty) return undefined;
+  const { kind } = inode;
+  if (!origin || inode.dirty || isSpecialKind(kind)) return undefined;
   const attributes = storedAttributes(inode);
   const told = keyToTell(context, origin, { path, debtor });
-  switch (inode.kind) {
+  switch (kind) {
     case 'directory':
       return { act: 'makeDirectory', ...told, attributes };
     case 'file':

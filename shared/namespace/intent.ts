@@ -1,5 +1,5 @@
 import type { InodeId } from '../model/ids.ts';
-import type { Inode, InodeKind, Origin, StoreKey } from '../model/inode.ts';
+import type { Inode, StoredKind, Origin, StoreKey } from '../model/inode.ts';
 import type { RowKey } from '../ports/metastore.ts';
 import type { StoreAttributes } from '../ports/under-store.ts';
 
@@ -9,7 +9,7 @@ export type RowOf = RowKey & { readonly id: InodeId };
 /** What a store is still owed. Written in the commit that promised it, carried out behind, in order per path. */
 export type Intent = Origin &
   (
-    | { readonly act: 'remove'; readonly kind: InodeKind }
+    | { readonly act: 'remove'; readonly kind: StoredKind }
     /** `id` is of the directory that was there. */
     | { readonly act: 'removeTree'; readonly id?: InodeId }
     | { readonly act: 'makeFile'; readonly attributes: StoredAttributes; readonly row: RowOf }
@@ -22,7 +22,7 @@ export type Intent = Origin &
       }
     | { readonly act: 'setAttributes'; readonly attributes: StoredAttributes; readonly row: RowOf }
     /** `key` is where the bytes are, `to` where they shall be; `row` has moved already. */
-    | { readonly act: 'move'; readonly to: StoreKey; readonly kind: InodeKind; readonly row: RowOf }
+    | { readonly act: 'move'; readonly to: StoreKey; readonly kind: StoredKind; readonly row: RowOf }
   );
 
 /** JSON has no bigint: the time is text. */

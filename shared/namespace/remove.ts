@@ -1,4 +1,5 @@
 import { isFault, LeatError } from '../model/faults.ts';
+import { isSpecialKind } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import { demandAccess, demandChange, demandSticky, SEARCH, WRITE } from './access.ts';
@@ -129,10 +130,11 @@ export function removalOf(
   { origin, inode, path }: Place,
   { isTree, debtor }: { readonly isTree: boolean; readonly debtor: Debtor },
 ): Intent | undefined {
+  const { kind, id } = inode;
   // Of what was only written here the store has nothing yet.
-  if (!origin || (inode.dirty && inode.fingerprint === undefined)) return undefined;
+  if (!origin || isSpecialKind(kind) || (inode.dirty && inode.fingerprint === undefined)) return undefined;
   const told = keyToTell(context, origin, { path, debtor });
-  return isTree ? { act: 'removeTree', ...told, id: inode.id } : { act: 'remove', ...told, kind: inode.kind };
+  return isTree ? { act: 'removeTree', ...told, id } : { act: 'remove', ...told, kind };
 }
 
 async function removeDirectory(context: Context, actor: Actor, { place, debtor, way }: Detachment): Promise<boolean> {

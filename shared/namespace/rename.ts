@@ -1,5 +1,5 @@
 import { LeatError } from '../model/faults.ts';
-import type { Fingerprint, Inode, Origin, StoreKey } from '../model/inode.ts';
+import { type Fingerprint, type Inode, isSpecialKind, type Origin, type StoreKey } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
 import { type Change, CHANGES_MAX, type RowKey } from '../ports/metastore.ts';
 import { demandAccess, demandChange, demandSticky, WRITE } from './access.ts';
@@ -183,12 +183,16 @@ function debtsOf(context: Context, plan: Plan): Debts {
   const { place, target, replaced, debtor } = plan;
   const home = inheritedOrigin(target.directory, target.name);
   if (!place.origin || !home) return { origin: undefined, promised: [] };
+  const { kind } = place.inode;
+  const removal = replaced && removalOf(context, replaced, { isTree: false, debtor });
+  if (isSpecialKind(kind)) {
+    return { origin: undefined, promised: removal ? [debtor.promise(removal, target.chain)] : [] };
+  }
   const to = homeOf(context, place.origin, target.path).key;
   if (place.inode.dirty && place.inode.fingerprint === undefined) return debtsOfUnstored(context, plan, to);
   const row = rowOf(keyIn(target.directory, target.name), place.inode);
-  const move = { act: 'move', ...place.origin, to, kind: place.inode.kind, row } as const;
+  const move = { act: 'move', ...place.origin, to, kind, row } as const;
   // A file is replaced by the move itself; a directory, or what lies elsewhere, has to be gone before.
-  const removal = replaced && removalOf(context, replaced, { isTree: false, debtor });
   const isNeeded = replaced?.inode.kind === 'directory' || removal?.key !== to;
   return {
     origin: place.origin,

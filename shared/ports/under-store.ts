@@ -1,4 +1,4 @@
-import type { Fingerprint, InodeKind, Nanos, StoreKey } from '../model/inode.ts';
+import type { Fingerprint, StoredKind, Nanos, StoreKey } from '../model/inode.ts';
 
 export interface ByteRange {
   readonly offset: number;
@@ -16,7 +16,7 @@ export interface StoreAttributes {
 export interface StoreEntry extends StoreAttributes {
   /** Relative to the mount, as every key. */
   readonly key: StoreKey;
-  readonly kind: InodeKind;
+  readonly kind: StoredKind;
   readonly size: number;
   /** Of a directory: absent where directories are only prefixes. */
   readonly fingerprint?: Fingerprint;
@@ -87,7 +87,7 @@ export interface UnderStore {
   /** Only where `supports.move`; replaces `to`. Without `from` but with `to` it has been done before, and answers so. */
   move(from: StoreKey, to: StoreKey): Promise<void>;
   /** A file or symlink, or an empty directory. What is not there is removed already. */
-  remove(key: StoreKey, kind: InodeKind): Promise<void>;
+  remove(key: StoreKey, kind: StoredKind): Promise<void>;
   /** Bytes for `df`; undefined where the store has no limit. */
   capacity(): Promise<{ readonly total: number; readonly free: number } | undefined>;
   close(): Promise<void>;

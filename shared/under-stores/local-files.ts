@@ -1,10 +1,10 @@
 import { constants, type BigIntStats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { isFault, LeatError } from '../model/faults.ts';
-import type { Fingerprint, InodeKind, StoreKey } from '../model/inode.ts';
+import type { Fingerprint, StoredKind, StoreKey } from '../model/inode.ts';
 import type { ReadOptions, StoreAttributes, StoreEntry } from '../ports/under-store.ts';
 
-function kindOf(stat: BigIntStats): InodeKind | undefined {
+function kindOf(stat: BigIntStats): StoredKind | undefined {
   if (stat.isFile()) return 'file';
   if (stat.isDirectory()) return 'directory';
   return stat.isSymbolicLink() ? 'symlink' : undefined; // fifos, sockets and devices have no bytes to show
@@ -71,7 +71,7 @@ export async function copyNew(from: Buffer, to: Buffer, entry: StoreEntry): Prom
 }
 
 /** The owner first: a chown takes set-id bits away. A symlink has no mode of its own, and is never gone through. */
-export async function applyAttributes(path: Buffer, kind: InodeKind, attributes: StoreAttributes): Promise<void> {
+export async function applyAttributes(path: Buffer, kind: StoredKind, attributes: StoreAttributes): Promise<void> {
   const { mode, uid, gid, mtime } = attributes;
   if ((uid !== undefined || gid !== undefined) && process.getuid?.() === 0) {
     const now = await fs.lstat(path);

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { isFault, LeatError } from '../model/faults.ts';
-import { childKey, type InodeKind, type StoreKey } from '../model/inode.ts';
+import { childKey, type StoredKind, type StoreKey } from '../model/inode.ts';
 import { toText } from '../model/names.ts';
 import {
   type ByteRange,
@@ -167,7 +167,7 @@ class LocalUnderStore implements UnderStore {
     });
   }
 
-  remove(key: StoreKey, kind: InodeKind): Promise<void> {
+  remove(key: StoreKey, kind: StoredKind): Promise<void> {
     return this.#attempt('cannot be removed', key, async () => {
       if (!(await this.#isInside(key))) return;
       const path = this.#path(key);

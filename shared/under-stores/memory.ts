@@ -1,5 +1,5 @@
 import { LeatError } from '../model/faults.ts';
-import type { Fingerprint, InodeKind, StoreKey } from '../model/inode.ts';
+import type { Fingerprint, StoredKind, StoreKey } from '../model/inode.ts';
 import { toText } from '../model/names.ts';
 import {
   type ByteRange,
@@ -14,7 +14,7 @@ import {
 } from '../ports/under-store.ts';
 
 interface Item {
-  readonly kind: InodeKind;
+  readonly kind: StoredKind;
   readonly bytes: Uint8Array;
   readonly version: number;
   readonly attributes: StoreAttributes;
@@ -95,7 +95,7 @@ class MemoryUnderStore implements UnderStore {
     throw new LeatError('unsupported', `${nameOf(from)}: objects are copied and removed, not moved`);
   }
 
-  async remove(key: StoreKey, kind: InodeKind): Promise<void> {
+  async remove(key: StoreKey, kind: StoredKind): Promise<void> {
     this.#items.delete(kind === 'directory' ? `${key}/` : key);
   }
 

@@ -1,4 +1,4 @@
-import type { InodeKind, Nanos } from '../model/inode.ts';
+import type { StoredKind, Nanos } from '../model/inode.ts';
 import type { StoreAttributes } from '../ports/under-store.ts';
 
 /**
@@ -6,10 +6,10 @@ import type { StoreAttributes } from '../ports/under-store.ts';
  * `file-permissions` in octal with the file type, `file-owner`, `file-group`, `file-mtime` in nanoseconds (`…ns`).
  * What s3fs (`mode`, `uid`, `gid`, `mtime` in seconds) and rclone (`mtime`) wrote is understood too.
  */
-const TYPE_BITS: Record<InodeKind, number> = { file: 0o100000, directory: 0o040000, symlink: 0o120000 };
+const TYPE_BITS: Record<StoredKind, number> = { file: 0o100000, directory: 0o040000, symlink: 0o120000 };
 const TYPE_MASK = 0o170000;
 
-export function toMetadata(kind: InodeKind, { mode, uid, gid, mtime }: StoreAttributes): Record<string, string> {
+export function toMetadata(kind: StoredKind, { mode, uid, gid, mtime }: StoreAttributes): Record<string, string> {
   return {
     ...((mode !== undefined || kind !== 'file') && {
       'file-permissions': `0${(TYPE_BITS[kind] | (mode ?? (kind === 'symlink' ? 0o777 : 0o755))).toString(8)}`,
@@ -22,7 +22,7 @@ export function toMetadata(kind: InodeKind, { mode, uid, gid, mtime }: StoreAttr
 
 export function fromMetadata(
   metadata: Readonly<Record<string, string>>,
-): StoreAttributes & { readonly kind: InodeKind } {
+): StoreAttributes & { readonly kind: StoredKind } {
   const permissions = metadata['file-permissions'];
   const mode = permissions === undefined ? numberOf(metadata['mode']) : Number.parseInt(permissions, 8);
   const uid = numberOf(metadata['file-owner'] ?? metadata['uid']);

@@ -7,7 +7,7 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { LeatError } from '../model/faults.ts';
-import type { InodeKind, StoreKey } from '../model/inode.ts';
+import type { StoredKind, StoreKey } from '../model/inode.ts';
 import { fromText, isUtf8, toText } from '../model/names.ts';
 import {
   type ByteRange,
@@ -165,7 +165,7 @@ class S3UnderStore implements UnderStore {
     throw new LeatError('unsupported', `${this.#name(from)}: objects are copied and removed, not moved`);
   }
 
-  remove(key: StoreKey, kind: InodeKind): Promise<void> {
+  remove(key: StoreKey, kind: StoredKind): Promise<void> {
     return this.#attempt('cannot be removed', key, async () => {
       const target = this.#target(key, kind);
       if (target.Key !== '') await this.#calls.send(new DeleteObjectCommand(target));
@@ -201,7 +201,7 @@ class S3UnderStore implements UnderStore {
     throw new LeatError('notFound', `${this.#name(key)}: no such object`);
   }
 
-  async #head(key: StoreKey, kind: InodeKind = 'file'): Promise<StoreEntry | undefined> {
+  async #head(key: StoreKey, kind: StoredKind = 'file'): Promise<StoreEntry | undefined> {
     try {
       const found = await this.#calls.send(new HeadObjectCommand(this.#target(key, kind)));
       const attributes = fromMetadata(found.Metadata ?? {});
@@ -240,7 +240,7 @@ class S3UnderStore implements UnderStore {
     if (marker !== '') await this.#put(marker, '', { kind: 'directory', attributes });
   }
 
-  async #put(Key: string, Body: string, { kind, attributes }: { kind: InodeKind; attributes: StoreAttributes }) {
+  async #put(Key: string, Body: string, { kind, attributes }: { kind: StoredKind; attributes: StoreAttributes }) {
     const Metadata = toMetadata(kind, attributes);
     const object = {
       Bucket: this.#bucket,
@@ -267,7 +267,7 @@ class S3UnderStore implements UnderStore {
     }
   }
 
-  #target(key: StoreKey, kind: InodeKind = 'file') {
+  #target(key: StoreKey, kind: StoredKind = 'file') {
     const Key = kind === 'directory' ? this.#directoryKey(key) : this.#textKey(key);
     return { Bucket: this.#bucket, Key, ...this.#payer };
   }
