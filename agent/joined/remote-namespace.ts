@@ -90,6 +90,8 @@ export function remoteNamespace({ newToken, onChanged, ...calling }: RemoteNames
       await change('unmount', { actor, path });
     },
     mounts: async () => (await ask('mounts', {})).mounts,
+    lock: async (actor, file, wish, options) => (await change('lock', { actor, file, wish, ...options })).inTheWay,
+    beginLocks: async (actor, session) => (await change('beginLocks', { actor, session })).held,
     owed: () => ask('owed', {}),
   };
 }

@@ -101,6 +101,11 @@ const ACTS: Acts = {
     return {};
   },
   mounts: async (namespace) => ({ mounts: await namespace.mounts() }),
+  async lock(namespace, { actor, file, wish, ...options }) {
+    const inTheWay = await namespace.lock(actor, file, wish, options);
+    return inTheWay ? { inTheWay } : {};
+  },
+  beginLocks: async (namespace, { actor, session }) => ({ held: await namespace.beginLocks(actor, session) }),
   owed: (namespace) => namespace.owed(),
 };
 

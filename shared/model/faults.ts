@@ -26,6 +26,8 @@ const FAULTS = {
   noAttribute: { errno: 'ENODATA', status: 404, retry: false },
   noSpace: { errno: 'ENOSPC', status: 507, retry: false },
   unsupported: { errno: 'ENOTSUP', status: 501, retry: false },
+  noLocks: { errno: 'ENOLCK', status: 507, retry: false },
+  deadlock: { errno: 'EDEADLK', status: 409, retry: false },
   interrupted: { errno: 'EINTR', status: 499, retry: false },
   unavailable: { errno: 'EIO', status: 503, retry: true },
   corrupt: { errno: 'EIO', status: 500, retry: false },

@@ -48,6 +48,10 @@ export const FEED = sequentialId(8);
 export const LEASES = sequentialId(9);
 /** Records by directory id: what is in each (`shared/feed/totals.ts`). */
 export const TOTALS = sequentialId(10);
+/** Who has locked what, by inode id (`shared/namespace/locks.ts`). */
+export const LOCKS = sequentialId(11);
+/** The session of the last mount of each agent, by agent id: older ones hold no locks. */
+export const LOCK_SESSIONS = sequentialId(12);
 /** The first id that a metastore hands out. */
 export const FIRST_FREE_ID = 64;
 

@@ -54,7 +54,7 @@ export class Agents {
   /** The first time and each time again; the inbox stays, unless the agent says that it is gone. */
   async join(id: string, { isInboxGone = false } = {}): Promise<JoinedAgent> {
     for (let i = 0; i < ATTEMPTS_MAX; i++) {
-      const known = await recordAt<Seen>(this.#deps.metastore, keyOf(id));
+      const known = await recordAt<Seen>(this.#deps.metastore, agentKey(id));
       const inbox = (isInboxGone ? undefined : known?.value.inbox) ?? (await this.#deps.inboxes.open(id));
       const agent = { id, inbox, until: this.#deps.clock() + AGENT_LEASE_MS };
       if (await this.#put(agent, known)) return agent;
@@ -68,7 +68,7 @@ export class Agents {
   /** It is told of no more changes. Its inbox stays for a while, as it may only be starting again. */
   async leave(id: string): Promise<void> {
     for (let i = 0; i < ATTEMPTS_MAX; i++) {
-      const known = await recordAt<Seen>(this.#deps.metastore, keyOf(id));
+      const known = await recordAt<Seen>(this.#deps.metastore, agentKey(id));
       if (!known || known.value.until === 0 || (await this.#put({ ...known.value, until: 0 }, known))) return;
     }
   }
@@ -87,7 +87,7 @@ export class Agents {
     for (const { value: agent, version } of await this.#all()) {
       if (agent.seenAt > seenAfter) continue;
       // The record first: one that comes back just now makes a new inbox, or keeps this one by failing the condition.
-      const removal = { act: 'remove', key: keyOf(agent.id), when: { version } } as const;
+      const removal = { act: 'remove', key: agentKey(agent.id), when: { version } } as const;
       if (!(await this.#deps.metastore.commit([removal])).committed) continue;
       await this.#deps.inboxes.remove(agent.inbox);
       count++;
@@ -108,7 +108,7 @@ export class Agents {
 
   async #put(agent: JoinedAgent, before: Kept<Seen> | undefined): Promise<boolean> {
     const { metastore, clock } = this.#deps;
-    return replaceRecord(metastore, keyOf(agent.id), { value: { ...agent, seenAt: clock() }, before });
+    return replaceRecord(metastore, agentKey(agent.id), { value: { ...agent, seenAt: clock() }, before });
   }
 
   async #all(): Promise<Kept<Seen>[]> {
@@ -124,4 +124,5 @@ interface Seen extends JoinedAgent {
   readonly seenAt: number;
 }
 
-const keyOf = (id: string): RowKey => ({ directory: AGENTS, name: id as Name });
+/** Of its record, a `JoinedAgent`. */
+export const agentKey = (id: string): RowKey => ({ directory: AGENTS, name: id as Name });

@@ -164,7 +164,11 @@ export function putRow(key: RowKey, before: Inode, patch: Partial<Inode>): Chang
 }
 
 /** Not after the caller has given up: he may be asking again, and what has been done by then must not be done once more. */
-export async function commit(context: Context, actor: Actor, changes: readonly Change[]): Promise<CommitResult> {
+export async function commit(
+  context: Pick<Context, 'metastore' | 'clock'>,
+  actor: Actor,
+  changes: readonly Change[],
+): Promise<CommitResult> {
   const { until = Infinity } = actor.request ?? {};
   if (context.clock() > until) {
     throw new LeatError('unavailable', 'the request took longer than its caller waits for an answer; it was not done');
@@ -173,9 +177,18 @@ export async function commit(context: Context, actor: Actor, changes: readonly C
 }
 
 /** Runs an attempt that answers `undefined` when somebody was quicker, until it answers or its patience ends. */
-export async function retried<Result>(
+export function retried<Result>(
   context: Context,
   path: Path,
+  attempt: () => Promise<Result | undefined>,
+): Promise<Result> {
+  return retriedFor(context, toText(path), attempt);
+}
+
+/** The same for what has no path. */
+export async function retriedFor<Result>(
+  context: Pick<Context, 'sleep' | 'random'>,
+  what: string,
   attempt: () => Promise<Result | undefined>,
 ): Promise<Result> {
   for (let i = 0; i < ATTEMPTS_MAX; i++) {
@@ -183,8 +196,5 @@ export async function retried<Result>(
     if (result !== undefined) return result;
     await context.sleep(context.random() * BACKOFF_MS * 2 ** Math.min(i, BACKOFF_DOUBLINGS_MAX));
   }
-  throw new LeatError(
-    'contended',
-    `${toText(path)}: others changed it ${ATTEMPTS_MAX} times while we tried; try again`,
-  );
+  throw new LeatError('contended', `${what}: others changed it ${ATTEMPTS_MAX} times while we tried; try again`);
 }

@@ -10,6 +10,7 @@ import { keptFirstAt } from './directory-keys.ts';
 import { DirectoryTimes } from './directory-times.ts';
 import { Intents } from './intents.ts';
 import { list, sync } from './list.ts';
+import { beginLocks, lock } from './locks.ts';
 import { loadMounts, refreshMounts } from './mount-table.ts';
 import { MountLeases } from './mount-leases.ts';
 import { mount, mountsOf, unmount } from './mounts.ts';
@@ -101,6 +102,8 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
       await refreshMounts(context);
       return mountsOf(context);
     },
+    lock: (actor, file, wish, options) => lock(context, actor, { file, wish, ...options }),
+    beginLocks: (_, session) => beginLocks(context, session),
     owed: async () => ({ pending: await pendingOf(context), failed: context.intents.failed }),
     rest: () => leases.end(context),
     async catchUp(isStopped) {

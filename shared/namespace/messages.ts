@@ -3,12 +3,14 @@ import { base64Of, bytesOfBase64 } from '../model/base64.ts';
 import { LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
 import type { Fingerprint, Inode, MountId, Row, StoreKey } from '../model/inode.ts';
+import { LAST_BYTE } from '../model/locks.ts';
 import { fromText, type Name, parseName, parsePath, toText } from '../model/names.ts';
 import { decodeRow, encodeRow } from '../model/row-codec.ts';
 
 const UID_MAX = 0xffff_ffff;
 /** Use cases hold a time to what a row can keep. */
 const NANOS = /^-?\d{1,40}$/;
+const OFFSET = /^\d{1,19}$/;
 const ID_BYTES_MAX = 16;
 
 /**
@@ -28,6 +30,7 @@ export const ObjectKey = coded((text) => fromText(text) as StoreKey, toText);
 export const MountName = coded((text) => fromText(text) as MountId, toText);
 export const Print = coded((text) => fromText(text) as Fingerprint, toText);
 export const Nanos = coded(parseNanos, String);
+export const Offset = coded(parseOffset, String);
 export const InodeRow = coded(parseInode, rowText);
 export const AnyRow = coded(parseRow, rowText);
 /** Use cases take the 12 bits that they know. */
@@ -43,6 +46,12 @@ function parseId(text: string): InodeId {
 function parseNanos(text: string): bigint {
   if (!NANOS.test(text))
     throw new LeatError('invalid', `'${text.slice(0, 64)}': a time is nanoseconds since the epoch`);
+  return BigInt(text);
+}
+
+function parseOffset(text: string): bigint {
+  if (!OFFSET.test(text) || BigInt(text) > LAST_BYTE)
+    throw new LeatError('invalid', `'${text.slice(0, 64)}': an offset is from 0 to ${LAST_BYTE}`);
   return BigInt(text);
 }
 

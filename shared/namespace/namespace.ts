@@ -1,5 +1,6 @@
 import type { InodeId } from '../model/ids.ts';
 import type { Entry, Inode, MountId, Nanos, Origin } from '../model/inode.ts';
+import type { Lock, LockWish } from '../model/locks.ts';
 import type { Name, Path } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
 import type { RowOf } from './intent.ts';
@@ -82,6 +83,20 @@ export interface Upload {
   readonly directory: InodeId;
 }
 
+/** A mount of an agent, as far as its locks are concerned. */
+export interface LockSession {
+  readonly agent: string;
+  /** Each mount has its own. */
+  readonly session: string;
+  /** The kernel knows nothing any more of the locks that the agent had before. */
+  readonly isNew: boolean;
+}
+
+export interface HeldLock {
+  readonly file: InodeId;
+  readonly lock: Lock;
+}
+
 /**
  * The file system, whoever runs it. Paths are absolute. Only `follow` goes through a symlink at the end of a path; symlinks
  * before the end are always followed. Failures are `LeatError`s. All mutations are linearizable, and committed when they answer.
@@ -128,6 +143,13 @@ export interface Namespace {
   mount(actor: Actor, mount: NewMount): Promise<Mount>;
   unmount(actor: Actor, path: Path): Promise<void>;
   mounts(): Promise<readonly Mount[]>;
+  /**
+   * Takes or changes a lock on a file, or gives it back: what is in the way, or undefined when it is done. Nobody waits here.
+   * `isTest` only looks. `changed`: the session is over, or its agent is not registered. `noLocks`: the file has too many.
+   */
+  lock(actor: Actor, file: InodeId, wish: LockWish, options?: { readonly isTest?: boolean }): Promise<Lock | undefined>;
+  /** Before the first lock of a mount; answers what a mount that goes on holds. `changed`: another has begun since. */
+  beginLocks(actor: Actor, session: LockSession): Promise<readonly HeldLock[]>;
   /** What the stores are still owed (uploads, removals, moves), and what could not be done. */
   owed(): Promise<{
     readonly pending: number;

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { parseAgentId } from './agents.ts';
 import {
   Bytes,
   Id,
@@ -9,6 +10,7 @@ import {
   NameText,
   Nanos,
   ObjectKey,
+  Offset,
   PathText,
   Print,
   Uid,
@@ -19,6 +21,7 @@ const GROUPS_MAX = 65_536;
 const SOURCE_CHARS_MAX = 200;
 const HOLDER_CHARS_MAX = 100;
 const PAGE_ENTRIES_MAX = 10_000;
+const TEXT_CHARS_MAX = 100;
 const TOKEN = /^[A-Za-z0-9_-]{1,100}$/;
 /** As long as a function may take. */
 const WAIT_MS_MAX = 900_000;
@@ -78,6 +81,20 @@ const Owed = z.object({
   pending: z.int(),
   failed: z.array(z.object({ what: z.string(), reason: z.string() })).readonly(),
 });
+
+const AgentId = z.codec(z.string(), z.custom<string>(), { decode: parseAgentId, encode: (id) => id });
+const Text = z.string().min(1).max(TEXT_CHARS_MAX);
+const LockFields = z.object({
+  agent: AgentId,
+  session: Text,
+  owner: Text,
+  pid: z.int(),
+  space: z.enum(['bytes', 'whole']),
+  start: Offset,
+  end: Offset,
+});
+const HeldLock = LockFields.extend({ type: z.enum(['shared', 'exclusive']) });
+const Wish = LockFields.extend({ type: z.enum(['shared', 'exclusive', 'none']) });
 
 /** Beside every answer: the rows that were changed for it, unless there were too many. */
 export const Touched = z.object({
@@ -153,6 +170,14 @@ export const OPERATIONS = {
   mount: { input: By.extend({ mount: NewMount }), answer: Mount },
   unmount: { input: At, answer: Nothing },
   mounts: { input: z.object({}), answer: z.object({ mounts: z.array(Mount).readonly() }) },
+  lock: {
+    input: By.extend({ file: Id, wish: Wish, isTest: z.boolean().exactOptional() }),
+    answer: z.object({ inTheWay: HeldLock.exactOptional() }),
+  },
+  beginLocks: {
+    input: By.extend({ session: z.object({ agent: AgentId, session: Text, isNew: z.boolean() }) }),
+    answer: z.object({ held: z.array(z.object({ file: Id, lock: HeldLock })).readonly() }),
+  },
   owed: { input: z.object({}), answer: Owed },
 } as const satisfies Record<string, { readonly input: z.ZodType; readonly answer: z.ZodType }>;
 
