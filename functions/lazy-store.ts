@@ -17,6 +17,8 @@ export function lazyStore(address: StoreAddress): UnderStore {
     list: async (...args) => (await driver()).list(...args),
     read: async (...args) => (await driver()).read(...args),
     write: async (...args) => (await driver()).write(...args),
+    upload: async (...args) => (await driver()).upload(...args),
+    abandonUpload: async (...args) => (await driver()).abandonUpload(...args),
     makeDirectory: async (...args) => (await driver()).makeDirectory(...args),
     makeSymlink: async (...args) => (await driver()).makeSymlink(...args),
     setAttributes: async (...args) => (await driver()).setAttributes(...args),

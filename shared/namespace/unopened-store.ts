@@ -16,6 +16,8 @@ export function unopenedStore({ uri, path }: Mount, reason: unknown): UnderStore
     list: refuse,
     read: refuse,
     write: refuse,
+    upload: refuse,
+    abandonUpload: refuse,
     makeDirectory: refuse,
     makeSymlink: refuse,
     setAttributes: refuse,

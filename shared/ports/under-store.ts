@@ -54,6 +54,52 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Bytes of a part that are not held in memory: each try to send them asks for them anew. */
+export interface PartSource {
+  readonly length: number;
+  /** Exactly `length` bytes, in pieces that stay as they are. What it throws stops the part, and is thrown as it is. */
+  pieces(): AsyncIterable<Uint8Array>;
+}
+
+export type PartBody = Uint8Array | PartSource;
+
+export interface UploadOptions {
+  /** S3 takes them when the upload begins and never again. */
+  readonly attributes?: StoreAttributes;
+  /** The version of the object from which parts are copied. */
+  readonly base?: Fingerprint;
+  /** Stops the upload and all that is under way of it. */
+  readonly signal?: AbortSignal;
+}
+
+export interface FinishOptions {
+  readonly size: number;
+  /** As of a write. */
+  readonly when?: 'absent' | Fingerprint;
+  /** In place of those of the beginning, where a store can still take them; the answer tells what it keeps. */
+  readonly attributes?: StoreAttributes;
+}
+
+/**
+ * An object that is made in parts, which lie where `object-parts.ts` says and may be laid in any order and all at once, but no
+ * part by two calls at once. A part that is laid again replaces the former. Until `finish` nobody sees anything of it.
+ */
+export interface ObjectUpload {
+  /** Tells `abandonUpload` which it is, when the process has died. */
+  readonly id: string;
+  put(part: number, body: PartBody): Promise<void>;
+  /** Lays the same range of `base`, which the store copies by itself. Throws `changed` if the object is another version now. */
+  copy(part: number, length: number): Promise<void>;
+  /**
+   * Shows the object whole, in one step, under its condition: throws `exists` or `changed` when that does not hold, and `contended`
+   * when the store has forgotten the upload, or wants it to begin anew. Then, and when it throws anything else, `abort` is still to be
+   * called. All parts within `size` have been laid, the last one as long as it is there; those beyond are dropped.
+   */
+  finish(options: FinishOptions): Promise<StoreEntry>;
+  /** Leaves nothing behind. Calls of `put` and `copy` have answered. Does nothing after `finish`, or a second time. */
+  abort(): Promise<void>;
+}
+
 export const STORE_PAGE_ENTRIES = 1000;
 
 /**
@@ -78,6 +124,10 @@ export interface UnderStore {
   read(key: StoreKey, range: ByteRange, sink: Sink, options?: ReadOptions): Promise<void>;
   /** The object is there whole or not at all. Parent directories are made. */
   write(key: StoreKey, body: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<StoreEntry>;
+  /** For what is large, or not known to its end yet. An upload that is neither finished nor aborted costs room in the store. */
+  upload(key: StoreKey, options?: UploadOptions): Promise<ObjectUpload>;
+  /** Aborts an upload that a process left behind when it died. One that is not there has ended before. */
+  abandonUpload(key: StoreKey, id: string): Promise<void>;
   makeDirectory(key: StoreKey, attributes?: StoreAttributes): Promise<void>;
   makeSymlink(key: StoreKey, target: string, attributes?: StoreAttributes): Promise<StoreEntry>;
   /** Returns the entry as it is afterwards: on S3 the fingerprint may differ though the bytes do not. */

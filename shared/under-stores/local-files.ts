@@ -4,6 +4,9 @@ import { isFault, LeatError } from '../model/faults.ts';
 import type { Fingerprint, StoredKind, StoreKey } from '../model/inode.ts';
 import type { ReadOptions, StoreAttributes, StoreEntry } from '../ports/under-store.ts';
 
+/** A fifo must not hold up whoever opens it, and a symlink is not gone through. */
+export const READ_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
 function kindOf(stat: BigIntStats): StoredKind | undefined {
   if (stat.isFile()) return 'file';
   if (stat.isDirectory()) return 'directory';

@@ -1,8 +1,10 @@
 import { LeatError } from '../model/faults.ts';
 import type { Fingerprint, StoredKind, StoreKey } from '../model/inode.ts';
 import { toText } from '../model/names.ts';
+import { partRange, partsOf } from '../ports/object-parts.ts';
 import {
   type ByteRange,
+  type ObjectUpload,
   type ReadOptions,
   type Sink,
   type StoreAttributes,
@@ -10,8 +12,10 @@ import {
   STORE_PAGE_ENTRIES,
   type StorePage,
   type UnderStore,
+  type UploadOptions,
   type WriteOptions,
 } from '../ports/under-store.ts';
+import { LaidParts } from './laid-parts.ts';
 
 interface Item {
   readonly kind: StoredKind;
@@ -54,16 +58,37 @@ class MemoryUnderStore implements UnderStore {
 
   async write(key: StoreKey, body: AsyncIterable<Uint8Array>, options: WriteOptions = {}): Promise<StoreEntry> {
     const { attributes = {}, when, signal } = options;
-    const pieces: Uint8Array[] = [];
-    for await (const piece of body) {
-      if (signal?.aborted) throw new LeatError('interrupted', `${nameOf(key)}: the write was interrupted`);
-      pieces.push(Uint8Array.from(piece)); // `slice` of a Buffer would still share its memory
-    }
-    const old = this.#items.get(key);
-    if (when === 'absent' && old) throw new LeatError('exists', `${nameOf(key)}: exists`);
-    if (when !== undefined && when !== 'absent' && (!old || fingerprintOf(old) !== when)) throw isOther(key);
-    return this.#put(key, { kind: 'file', bytes: Buffer.concat(pieces), attributes });
+    const bytes = await collected(key, body, signal);
+    return this.#show(key, { kind: 'file', bytes, attributes }, when);
   }
+
+  async upload(key: StoreKey, { attributes = {}, base, signal }: UploadOptions = {}): Promise<ObjectUpload> {
+    const laid = new LaidParts();
+    const parts: Uint8Array[] = [];
+    const lay = (part: number, bytes: Uint8Array) => {
+      parts[part] = bytes;
+      laid.laid(part, bytes.length);
+    };
+    return {
+      id: String(++this.#versions),
+      put: async (part, body) =>
+        lay(part, await collected(key, body instanceof Uint8Array ? [body] : body.pieces(), signal)),
+      copy: async (part, length) => {
+        const item = this.#items.get(key);
+        if (!item || fingerprintOf(item) !== base) throw isOther(key);
+        const { offset } = partRange(part);
+        lay(part, item.bytes.subarray(offset, offset + length));
+      },
+      finish: async ({ size, when, attributes: final = attributes }) => {
+        laid.demandWhole(size);
+        const bytes = Buffer.concat(parts.slice(1, partsOf(size) + 1));
+        return this.#show(key, { kind: 'file', bytes, attributes: final }, when);
+      },
+      abort: async () => void (parts.length = 0),
+    };
+  }
+
+  async abandonUpload(): Promise<void> {}
 
   async makeDirectory(key: StoreKey, attributes?: StoreAttributes): Promise<void> {
     const old = this.#items.get(`${key}/`)?.attributes;
@@ -111,6 +136,13 @@ class MemoryUnderStore implements UnderStore {
     return entryOf(key, stored);
   }
 
+  #show(key: StoreKey, item: Omit<Item, 'version'>, when: WriteOptions['when']): StoreEntry {
+    const old = this.#items.get(key);
+    if (when === 'absent' && old) throw new LeatError('exists', `${nameOf(key)}: exists`);
+    if (when !== undefined && when !== 'absent' && (!old || fingerprintOf(old) !== when)) throw isOther(key);
+    return this.#put(key, item);
+  }
+
   #putMarker(key: StoreKey, attributes: StoreAttributes): void {
     if (key !== '') this.#items.set(`${key}/`, { kind: 'directory', bytes: NO_BYTES, version: 0, attributes });
   }
@@ -134,6 +166,19 @@ const nameOf = (key: StoreKey): string => `memory:/${toText(key)}`;
 const absent = (key: StoreKey): LeatError => new LeatError('notFound', `${nameOf(key)}: no such object`);
 const isOther = (key: StoreKey): LeatError => new LeatError('changed', `${nameOf(key)}: is another version now`);
 const fingerprintOf = ({ version }: Item): Fingerprint => `v${version}` as Fingerprint;
+
+async function collected(
+  key: StoreKey,
+  body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of body) {
+    if (signal?.aborted) throw new LeatError('interrupted', `${nameOf(key)}: the write was interrupted`);
+    pieces.push(Uint8Array.from(piece)); // `slice` of a Buffer would still share its memory
+  }
+  return Buffer.concat(pieces);
+}
 
 function entryOf(key: StoreKey, item: Item): StoreEntry {
   return {

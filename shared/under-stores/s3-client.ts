@@ -1,8 +1,16 @@
 import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
-import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
+import type { Readable } from 'node:stream';
+import {
+  S3Client,
+  type S3ClientConfig,
+  type UploadPartCommand,
+  type UploadPartCommandOutput,
+} from '@aws-sdk/client-s3';
+import type { PartSource } from '../ports/under-store.ts';
 import { trustedAuthorities } from './http-socket.ts';
 import { type Patience, retried } from './retry.ts';
+import { sendOnce } from './s3-body.ts';
 import type { S3Options } from './s3-options.ts';
 
 const CONNECT_MS_MAX = 5000;
@@ -11,6 +19,10 @@ const SILENCE_MS_MAX = 120_000;
 const NO_LIMIT = { requestTimeout: 0 };
 /** AWS signs requests of clients without a region for this one. */
 const DEFAULT_REGION = 'us-east-1';
+
+/** It would warn on the console that it does not try a body in pieces again; what fails is thrown anyway. */
+const silent = () => undefined;
+const SILENT = { trace: silent, debug: silent, info: silent, warn: silent, error: silent };
 
 export function patienceOf(options: S3Options): Patience {
   return { busyMs: options.number('s3.busy-patience'), outageMs: options.number('s3.outage-patience') };
@@ -29,6 +41,7 @@ export function newS3Client(options: S3Options): S3Client {
     requestHandler: requestHandler(options),
     forcePathStyle: pathStyle === undefined ? Boolean(endpoint) : pathStyle === 'true',
     maxAttempts: 1,
+    logger: SILENT,
     // Servers other than AWS's refuse the checksums that the SDK would add by itself.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
@@ -44,13 +57,28 @@ export class S3Calls {
   readonly send: Send;
   /** For what may take its time: bodies on a slow line, copies that a server makes before it answers. */
   readonly sendSlow: Send;
+  readonly #client: S3Client;
+  readonly #patience: Patience;
 
   constructor(client: S3Client, patience: Patience) {
+    this.#client = client;
+    this.#patience = patience;
     const send = (command: never, options: SendOptions) =>
       retried(patience, () => client.send(command, options), options?.abortSignal);
     const sendSlow = (command: never, options: SendOptions) => send(command, { ...options, ...NO_LIMIT });
     this.send = send as Send;
     this.sendSlow = sendSlow as Send;
+  }
+
+  /** As `sendSlow`, of a body that is made anew for each try. Throws `StoppedBody` when its maker throws. */
+  sendPieces(
+    command: (body: Readable) => UploadPartCommand,
+    source: PartSource,
+    signal: AbortSignal | undefined,
+  ): Promise<UploadPartCommandOutput> {
+    const attempt = () =>
+      sendOnce(source, signal, (body, abortSignal) => this.#client.send(command(body), { abortSignal, ...NO_LIMIT }));
+    return retried(this.#patience, attempt, signal);
   }
 }
 

@@ -1,13 +1,6 @@
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  type CompletedPart,
-  CopyObjectCommand,
-  CreateMultipartUploadCommand,
-  HeadObjectCommand,
-  UploadPartCopyCommand,
-} from '@aws-sdk/client-s3';
+import { CopyObjectCommand, HeadObjectCommand } from '@aws-sdk/client-s3';
 import type { S3Calls } from './s3-client.ts';
+import { Multipart } from './s3-multipart.ts';
 import { encodeKey } from './s3-request.ts';
 
 const PART_BYTES_MIN = 512 << 20;
@@ -56,32 +49,31 @@ async function copyInParts(calls: S3Calls, request: CopyRequest): Promise<void> 
   const size = source.ContentLength ?? 0;
   const type = source.ContentType === undefined ? {} : { ContentType: source.ContentType };
   const Metadata = metadata ?? source.Metadata ?? {};
-  const create = new CreateMultipartUploadCommand({ Bucket, Key, Metadata, ...type, ...encryption, ...payer });
-  const { UploadId } = await calls.send(create);
-  const target = { Bucket, Key, UploadId, ...payer };
+  const multipart = await Multipart.begin(
+    calls,
+    { Bucket, Key, Metadata, ...type, ...encryption, ...payer },
+    undefined,
+  );
   const partBytes = Math.max(PART_BYTES_MIN, Math.ceil(size / PARTS_MAX));
   const count = Math.max(1, Math.ceil(size / partBytes));
-  const parts: CompletedPart[] = [];
   let next = 0;
   const lane = async () => {
     for (let i = next++; i < count; i = next++) {
-      const part = new UploadPartCopyCommand({
-        ...target,
-        PartNumber: i + 1,
+      await multipart.copy(i + 1, {
         CopySource: `${Bucket}/${encodeKey(from)}`,
         CopySourceIfMatch: request.etag === undefined ? source.ETag : `"${request.etag}"`,
         CopySourceRange: `bytes=${i * partBytes}-${Math.min(size, (i + 1) * partBytes) - 1}`,
       });
-      const { CopyPartResult } = await calls.sendSlow(part);
-      parts[i] = { PartNumber: i + 1, ETag: CopyPartResult?.ETag };
     }
   };
+  const lanes = Array.from({ length: PARTS_IN_FLIGHT }, lane);
   try {
-    await Promise.all(Array.from({ length: PARTS_IN_FLIGHT }, lane));
-    await calls.sendSlow(new CompleteMultipartUploadCommand({ ...target, MultipartUpload: { Parts: parts } }));
+    await Promise.all(lanes);
+    await multipart.complete(count);
   } catch (error) {
     next = count; // the other lanes stop
-    await calls.send(new AbortMultipartUploadCommand(target)).catch(() => undefined);
+    await Promise.allSettled(lanes);
+    await multipart.abort();
     throw error;
   }
 }

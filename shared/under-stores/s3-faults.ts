@@ -12,6 +12,11 @@ export function s3Fault(error: unknown, what: string): LeatError {
   if (isDenial(status, name))
     return fault('denied', `refused (${name}); check the credentials and the bucket's policy`);
   if (name === 'AbortError') return fault('interrupted', 'was interrupted');
+  if (name === 'NoSuchUpload')
+    return fault(
+      'contended',
+      'the upload was aborted by somebody else, perhaps by a rule of the bucket; begin it anew',
+    );
   if (status === 404 || name === 'NoSuchKey' || name === 'NotFound') return fault('notFound', 'no such object');
   if (status === 412) return fault('changed', 'the object is another version now');
   if (status === 409) return fault('contended', `another change of it is under way (${name}: ${message})`);
@@ -19,7 +24,7 @@ export function s3Fault(error: unknown, what: string): LeatError {
     return fault('denied', 'no credentials were found; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or s3.anonymous=true');
   if (status === 301 || name === 'AuthorizationHeaderMalformed')
     return fault('invalid', wrongRegion((error as S3ServiceException).$response?.headers['x-amz-bucket-region']));
-  if (status === 501) return fault('unsupported', 'the server cannot do that');
+  if (status === 501 || status === 405) return fault('unsupported', 'the server cannot do that');
   if (status >= 400 && status < 500 && status !== 429)
     return fault('invalid', `the server refused the request (${name}: ${message})`);
   return fault('unavailable', unreachable(error));

@@ -1,17 +1,9 @@
 import { createHash } from 'node:crypto';
-import {
-  AbortMultipartUploadCommand,
-  CompleteMultipartUploadCommand,
-  type CompletedPart,
-  CreateMultipartUploadCommand,
-  HeadObjectCommand,
-  PutObjectCommand,
-  type PutObjectCommandInput,
-  UploadPartCommand,
-} from '@aws-sdk/client-s3';
+import { PutObjectCommand, type PutObjectCommandInput } from '@aws-sdk/client-s3';
 import type { WriteOptions } from '../ports/under-store.ts';
 import type { S3Calls } from './s3-client.ts';
-import { s3Fault } from './s3-faults.ts';
+import type { S3Options } from './s3-options.ts';
+import { arrivedBefore, conditionOf, Multipart, type S3Target } from './s3-multipart.ts';
 
 const MIB = 1 << 20;
 const PART_BYTES_MIN = 8 * MIB;
@@ -20,7 +12,10 @@ const FIRST_BUFFER_BYTES = 256 * 1024;
 /** Together with the part that is being filled this is what an upload holds in memory. */
 const PARTS_IN_FLIGHT = 3;
 
-type UploadInput = PutObjectCommandInput & { readonly Bucket: string; readonly Key: string };
+export type Encryption = Pick<PutObjectCommandInput, 'ServerSideEncryption' | 'SSEKMSKeyId'>;
+
+/** What is said of an object when it is made. */
+export type UploadInput = S3Target & Encryption & Pick<PutObjectCommandInput, 'Metadata'>;
 
 export interface Uploaded {
   readonly size: number;
@@ -33,98 +28,62 @@ export async function upload(
   input: UploadInput,
   { body, options }: { readonly body: AsyncIterable<Uint8Array>; readonly options: WriteOptions },
 ): Promise<Uploaded> {
-  const { size, signal } = options;
+  const { size } = options;
   const partBytes = Math.max(PART_BYTES_MIN, Math.ceil((size ?? 0) / (PARTS_MAX - 1) / MIB) * MIB);
   const parts = inParts(body, partBytes, size);
   const first = await parts.next();
   const second = first.done ? first : await parts.next();
-  const job = { calls, input, condition: conditionOf(options), abort: signal ? { abortSignal: signal } : {} };
+  const job = { calls, input, options };
   if (second.done) return putWhole(job, first.value ?? new Uint8Array());
   return putParts(job, [first.value ?? new Uint8Array(), second.value], parts);
+}
+
+export function encryptionOf(options: S3Options): Encryption {
+  const algorithm = options.text('s3.sse') as Encryption['ServerSideEncryption'];
+  const kmsKey = options.text('s3.sse-kms-key-id');
+  return {
+    ...(algorithm !== undefined && { ServerSideEncryption: algorithm }),
+    ...(kmsKey !== undefined && { SSEKMSKeyId: kmsKey }),
+  };
 }
 
 interface Job {
   readonly calls: S3Calls;
   readonly input: UploadInput;
-  readonly condition: { readonly IfNoneMatch?: string; readonly IfMatch?: string };
-  readonly abort: { readonly abortSignal?: AbortSignal };
+  readonly options: WriteOptions;
 }
 
-function conditionOf({ when }: WriteOptions): Job['condition'] {
-  if (when === undefined) return {};
-  return when === 'absent' ? { IfNoneMatch: '*' } : { IfMatch: `"${when}"` };
-}
-
-async function putWhole(job: Job, body: Uint8Array): Promise<Uploaded> {
-  const { calls, input, condition, abort } = job;
-  const put = new PutObjectCommand({ ...input, ...condition, Body: body });
+async function putWhole({ calls, input, options }: Job, body: Uint8Array): Promise<Uploaded> {
+  const put = new PutObjectCommand({ ...input, ...conditionOf(options.when), Body: body });
   const md5 = () => createHash('md5').update(body).digest('hex');
-  const ETag = await calls.sendSlow(put, abort).then(
+  const etag = await calls.sendSlow(put, options.signal && { abortSignal: options.signal }).then(
     (answer) => answer.ETag,
-    (error: unknown) => arrivedBefore(job, error, md5),
+    (error: unknown) => arrivedBefore(calls, input, { error, etag: md5 }),
   );
-  return { size: body.length, etag: ETag };
+  return { size: body.length, etag };
 }
 
 async function putParts(job: Job, begun: Uint8Array[], rest: AsyncGenerator<Uint8Array>): Promise<Uploaded> {
-  const { calls, input, condition, abort } = job;
-  const { UploadId } = await calls.send(new CreateMultipartUploadCommand(input), abort);
-  const { Bucket, Key, RequestPayer } = input;
-  const target = { Bucket, Key, UploadId, ...(RequestPayer && { RequestPayer }) };
+  const { when, signal } = job.options;
+  const multipart = await Multipart.begin(job.calls, job.input, signal);
   const sending = new Set<Promise<void>>();
-  const done: CompletedPart[] = [];
   let size = 0;
-  const send = async (Body: Uint8Array, PartNumber: number) => {
-    const { ETag } = await calls.sendSlow(new UploadPartCommand({ ...target, PartNumber, Body }), abort);
-    done[PartNumber - 1] = { PartNumber, ETag };
-  };
   try {
     let number = 0;
     for await (const part of chained(begun, rest)) {
       size += part.length;
-      const sent = send(part, ++number).finally(() => sending.delete(sent));
+      const sent = multipart.put(++number, part).finally(() => sending.delete(sent));
       sent.catch(() => undefined); // whoever waits for it next is told
       sending.add(sent);
       if (sending.size >= PARTS_IN_FLIGHT) await Promise.race(sending);
     }
     await Promise.all(sending);
-    if (done.filter(Boolean).length < number) throw new Error('a part of the upload was lost');
-    const complete = new CompleteMultipartUploadCommand({
-      ...target,
-      ...condition,
-      MultipartUpload: { Parts: done },
-    });
-    const etag = await calls.sendSlow(complete, abort).then(
-      (answer) => answer.ETag,
-      (error: unknown) => arrivedBefore(job, error, () => etagOfParts(done)),
-    );
-    return { size, etag };
+    return { size, etag: await multipart.complete(number, when) };
   } catch (error) {
     await Promise.allSettled(sending);
-    await calls.send(new AbortMultipartUploadCommand(target)).catch(() => undefined); // the bucket's lifecycle rule is the last resort
+    await multipart.abort();
     throw error;
   }
-}
-
-/**
- * A request that was tried again may be refused because its first try, whose answer was lost, has done it: then the object
- * there is ours. Only servers whose ETags are MD5s can tell.
- */
-async function arrivedBefore({ calls, input }: Job, error: unknown, etag: () => string): Promise<string> {
-  const { kind } = s3Fault(error, '');
-  const { Bucket, Key, RequestPayer } = input;
-  if (kind !== 'changed' && !(error instanceof Error && error.name === 'NoSuchUpload')) throw error;
-  const head = new HeadObjectCommand({ Bucket, Key, ...(RequestPayer && { RequestPayer }) });
-  const there = await calls.send(head).catch(() => undefined);
-  if (there?.ETag?.replaceAll('"', '') !== etag()) throw error;
-  return etag();
-}
-
-/** As S3 makes it: the MD5 of the parts' MD5s, and their number. */
-function etagOfParts(parts: readonly CompletedPart[]): string {
-  const hash = createHash('md5');
-  for (const { ETag = '' } of parts) hash.update(ETag.replaceAll('"', ''), 'hex');
-  return `${hash.digest('hex')}-${parts.length}`;
 }
 
 async function* chained(first: readonly Uint8Array[], rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

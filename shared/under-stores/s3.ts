@@ -3,14 +3,17 @@ import {
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
+  type ListObjectsV2CommandInput,
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { LeatError } from '../model/faults.ts';
 import type { StoredKind, StoreKey } from '../model/inode.ts';
 import { fromText, isUtf8, toText } from '../model/names.ts';
+import { inLanes } from '../namespace/lanes.ts';
 import {
   type ByteRange,
+  type ObjectUpload,
   type ReadOptions,
   type Sink,
   type StoreAttributes,
@@ -18,16 +21,20 @@ import {
   STORE_PAGE_ENTRIES,
   type StorePage,
   type UnderStore,
+  type UploadOptions,
   type WriteOptions,
 } from '../ports/under-store.ts';
 import { fromMetadata, toMetadata } from './s3-attributes.ts';
+import { StoppedBody } from './s3-body.ts';
 import { newS3Client, patienceOf, S3Calls } from './s3-client.ts';
 import { copyObject } from './s3-copy.ts';
 import { isAbsent, s3Fault } from './s3-faults.ts';
 import { directoryEntry, entryOf, fingerprintOf, firstKey, storePage } from './s3-listing.ts';
+import { abortMultipart, Multipart } from './s3-multipart.ts';
+import { S3ObjectUpload, throwRefusal } from './s3-object-upload.ts';
 import { parseS3Uri, S3Options } from './s3-options.ts';
 import { S3Reader } from './s3-reader.ts';
-import { upload } from './s3-upload.ts';
+import { type Encryption, encryptionOf, upload, type Uploaded, type UploadInput } from './s3-upload.ts';
 
 const HEADS_IN_FLIGHT = 16;
 
@@ -51,7 +58,7 @@ class S3UnderStore implements UnderStore {
   readonly #reader: S3Reader;
   readonly #wantsHeads: boolean;
   readonly #payer: { readonly RequestPayer?: 'requester' };
-  readonly #encryption: { readonly ServerSideEncryption?: 'aws:kms'; readonly SSEKMSKeyId?: string };
+  readonly #encryption: Encryption;
 
   constructor({ uri, options: given }: S3StoreAddress) {
     const options = new S3Options(given);
@@ -73,12 +80,7 @@ class S3UnderStore implements UnderStore {
     });
     this.#wantsHeads = options.text('s3.attributes') === 'head';
     this.#payer = isRequesterPays ? { RequestPayer: 'requester' } : {};
-    const algorithm = options.text('s3.sse');
-    const kmsKey = options.text('s3.sse-kms-key-id');
-    this.#encryption = {
-      ...(algorithm !== undefined && { ServerSideEncryption: algorithm as 'aws:kms' }),
-      ...(kmsKey !== undefined && { SSEKMSKeyId: kmsKey }),
-    };
+    this.#encryption = encryptionOf(options);
   }
 
   stat(key: StoreKey): Promise<StoreEntry | undefined> {
@@ -88,17 +90,8 @@ class S3UnderStore implements UnderStore {
   list(directory: StoreKey, cursor?: string): Promise<StorePage> {
     return this.#attempt('cannot be listed', directory, async () => {
       const Prefix = this.#directoryKey(directory);
-      const found = await this.#calls.send(
-        new ListObjectsV2Command({
-          Bucket: this.#bucket,
-          Prefix,
-          Delimiter: '/',
-          MaxKeys: STORE_PAGE_ENTRIES,
-          EncodingType: 'url',
-          ...(cursor !== undefined && { ContinuationToken: cursor }),
-          ...this.#payer,
-        }),
-      );
+      const after = cursor === undefined ? {} : { ContinuationToken: cursor };
+      const found = await this.#keysBelow(Prefix, { Delimiter: '/', MaxKeys: STORE_PAGE_ENTRIES, ...after });
       const page = storePage(found, Prefix, (text) => this.#storeKey(text));
       return this.#wantsHeads ? { ...page, entries: await this.#withHeads(page.entries) } : page;
     });
@@ -109,23 +102,31 @@ class S3UnderStore implements UnderStore {
   }
 
   write(key: StoreKey, body: AsyncIterable<Uint8Array>, options: WriteOptions = {}): Promise<StoreEntry> {
+    const { attributes, when } = options;
     return this.#attempt('cannot be written', key, async () => {
-      const input = {
-        ...this.#target(key),
-        Metadata: toMetadata('file', options.attributes ?? {}),
-        ...this.#encryption,
-      };
-      const uploaded = await upload(this.#calls, input, { body, options }).catch((error: unknown) => {
-        const isTaken = options.when === 'absent' && s3Fault(error, '').kind === 'changed';
-        throw isTaken ? new LeatError('exists', `s3://${input.Bucket}/${input.Key}: exists`, { cause: error }) : error;
-      });
-      const fingerprint = fingerprintOf(uploaded.etag);
-      const there = await this.#head(key);
-      // Somebody may have replaced it since: what was written is still ours to tell of.
-      return there?.fingerprint === fingerprint
-        ? there
-        : { key, kind: 'file', size: uploaded.size, fingerprint, ...options.attributes };
+      const input = this.#input(this.#textKey(key), 'file', attributes);
+      const written = await upload(this.#calls, input, { body, options }).catch((error: unknown) =>
+        throwRefusal(error, input, when),
+      );
+      return this.#shown(key, { ...written, attributes });
     });
+  }
+
+  upload(key: StoreKey, options: UploadOptions = {}): Promise<ObjectUpload> {
+    const { attributes, base, signal } = options;
+    const attempt = <Result>(act: () => Promise<Result>) => this.#attempt('cannot be uploaded', key, act);
+    return attempt(async () => {
+      const multipart = await Multipart.begin(this.#calls, this.#input(this.#textKey(key), 'file', attributes), signal);
+      const there = () => this.#head(key);
+      const shown = (size: number, etag: string | undefined) => this.#shown(key, { size, etag, attributes });
+      return new S3ObjectUpload({ multipart, target: this.#target(key), base, attempt, there, shown });
+    });
+  }
+
+  abandonUpload(key: StoreKey, UploadId: string): Promise<void> {
+    return this.#attempt('cannot be rid of an upload', key, () =>
+      abortMultipart(this.#calls, { ...this.#target(key), UploadId }),
+    );
   }
 
   makeDirectory(key: StoreKey, attributes: StoreAttributes = {}): Promise<void> {
@@ -181,18 +182,34 @@ class S3UnderStore implements UnderStore {
     this.#client.destroy();
   }
 
+  #input(Key: string, kind: StoredKind, attributes: StoreAttributes = {}): UploadInput {
+    const Metadata = toMetadata(kind, attributes);
+    return { Bucket: this.#bucket, Key, Metadata, ...this.#encryption, ...this.#payer };
+  }
+
+  /** Somebody may have replaced it since: what was written is still ours to tell of. */
+  async #shown(key: StoreKey, { size, etag, attributes }: Uploaded & { attributes: StoreAttributes | undefined }) {
+    const fingerprint = fingerprintOf(etag);
+    const there = await this.#head(key);
+    if (there?.fingerprint === fingerprint) return there;
+    return { key, kind: 'file', size, fingerprint, ...attributes } satisfies StoreEntry;
+  }
+
   async #stat(key: StoreKey): Promise<StoreEntry | undefined> {
     const object = key === '' ? undefined : await this.#head(key);
     if (object) return object;
     const Prefix = this.#directoryKey(key);
-    const below = await this.#calls.send(
-      new ListObjectsV2Command({ Bucket: this.#bucket, Prefix, MaxKeys: 1, EncodingType: 'url', ...this.#payer }),
-    );
+    const below = await this.#keysBelow(Prefix, { MaxKeys: 1 });
     const first = firstKey(below);
     if (key !== '' && first === undefined) return undefined;
     // A marker comes before all that lies below it.
     const marker = first === Prefix ? await this.#head(key, 'directory') : undefined;
     return directoryEntry(key, marker);
+  }
+
+  #keysBelow(Prefix: string, how: Pick<ListObjectsV2CommandInput, 'Delimiter' | 'MaxKeys' | 'ContinuationToken'>) {
+    const list = { Bucket: this.#bucket, Prefix, EncodingType: 'url', ...how, ...this.#payer } as const;
+    return this.#calls.send(new ListObjectsV2Command(list));
   }
 
   async #mustStat(key: StoreKey): Promise<StoreEntry> {
@@ -224,14 +241,9 @@ class S3UnderStore implements UnderStore {
 
   async #withHeads(entries: readonly StoreEntry[]): Promise<StoreEntry[]> {
     const known = [...entries];
-    let next = 0;
-    const lane = async () => {
-      for (let i = next++; i < entries.length; i = next++) {
-        const entry = entries[i];
-        if (entry?.kind === 'file') known[i] = (await this.#head(entry.key)) ?? entry;
-      }
-    };
-    await Promise.all(Array.from({ length: HEADS_IN_FLIGHT }, lane));
+    await inLanes(entries.entries(), HEADS_IN_FLIGHT, async ([i, entry]) => {
+      if (entry.kind === 'file') known[i] = (await this.#head(entry.key)) ?? entry;
+    });
     return known;
   }
 
@@ -241,15 +253,7 @@ class S3UnderStore implements UnderStore {
   }
 
   async #put(Key: string, Body: string, { kind, attributes }: { kind: StoredKind; attributes: StoreAttributes }) {
-    const Metadata = toMetadata(kind, attributes);
-    const object = {
-      Bucket: this.#bucket,
-      Key,
-      Body: Buffer.from(Body),
-      Metadata,
-      ...this.#encryption,
-      ...this.#payer,
-    };
+    const object = { ...this.#input(Key, kind, attributes), Body: Buffer.from(Body) };
     await this.#calls.send(new PutObjectCommand(object));
   }
 
@@ -263,7 +267,7 @@ class S3UnderStore implements UnderStore {
     try {
       return await act();
     } catch (error) {
-      throw s3Fault(error, `${this.#name(key)}: ${what}`);
+      throw error instanceof StoppedBody ? error.reason : s3Fault(error, `${this.#name(key)}: ${what}`);
     }
   }
 

@@ -156,6 +156,9 @@ function conditions({ open, traits }: StoreEngine): void {
     const written = { size: 3 };
     expect([taken, stale]).toMatchObject(traits.checksConditions ? ['exists', 'changed'] : [written, written]);
     expect(await get(store, 'a')).toBe(traits.checksConditions ? 'two' : 'six');
+    await store.remove(key('a'), 'file');
+    const gone = await put(store, 'a', 'six', { when: first.fingerprint as Fingerprint }).catch(kindOf);
+    expect([gone]).toMatchObject(traits.checksConditions ? ['changed'] : [written]);
   });
 }
 

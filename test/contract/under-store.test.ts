@@ -14,6 +14,7 @@ const BEST = {
   holdsObjectAndPrefix: true,
   moves: false,
   checksConditions: true,
+  abortsUploads: true,
   holdsAnyBytes: true,
   showsDeepPrefixes: true,
   listsMarkup: true,
@@ -25,8 +26,10 @@ const TRAITS: Record<S3Engine, StoreTraits> = {
   s3rver: {
     ...BEST,
     holdsAnyBytes: false,
-    // It does not know If-None-Match and If-Match of writes.
+    // It does not know If-None-Match and If-Match of writes, and x-amz-copy-source-if-match of parts.
     checksConditions: false,
+    // It has no AbortMultipartUpload: what was sent of an upload stays.
+    abortsUploads: false,
     // It looks for objects one level below the listed directory only.
     showsDeepPrefixes: false,
     // It escapes names twice.

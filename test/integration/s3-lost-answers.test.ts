@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Fingerprint } from '#shared/model/inode.ts';
+import { partRange } from '#shared/ports/object-parts.ts';
 import type { UnderStore } from '#shared/ports/under-store.ts';
 import { s3UnderStore } from '#shared/under-stores/s3.ts';
 import { type Relay, startRelay } from '../support/relay.ts';
@@ -11,6 +12,15 @@ const MIB = 1 << 20;
 
 async function* large(): AsyncGenerator<Uint8Array> {
   for (let i = 0; i < 20; i++) yield Buffer.alloc(MIB, i);
+}
+
+async function* firstBytes(pieces: AsyncIterable<Uint8Array>, length: number): AsyncGenerator<Uint8Array> {
+  let left = length;
+  for await (const piece of pieces) {
+    if (left <= 0) return;
+    yield piece.subarray(0, left);
+    left -= piece.length;
+  }
 }
 
 /** Once, of the requests that `isMeant` picks. */
@@ -67,6 +77,25 @@ describe.each(S3_ENGINES)('on the way to %s', (engine) => {
     relay.mischief = (request) => lost(request) ?? busy(request);
     expect(await store.write(key('large'), large())).toMatchObject({ size: 20 * MIB });
     expect(await get(store, 'large', { offset: 8 * MIB, length: 1 })).toBe('\x08');
+  });
+
+  it('answers to an upload in parts are lost: pieces are made anew, and its end finds its own object', async () => {
+    const isOf = (part: number) => (request: IncomingMessage) => request.url?.includes(`partNumber=${part}`) ?? false;
+    const [lost, busy] = [once('lose-answer' as const, isOf(1)), once({ status: 503, code: 'SlowDown' }, isOf(2))];
+    const isEnd = ({ method, url }: IncomingMessage) => method === 'POST' && /uploadId/.test(url ?? '');
+    const end = engine === 's3rver' ? () => undefined : once('lose-answer' as const, isEnd);
+    relay.mischief = (request) => lost(request) ?? busy(request) ?? end(request);
+    const upload = await store.upload(key('large'));
+    const { length } = partRange(1);
+    let made = 0;
+    const pieces = () => {
+      made++;
+      return large();
+    };
+    await Promise.all([1, 2].map((part) => upload.put(part, { length, pieces: () => firstBytes(pieces(), length) })));
+    expect(await upload.finish({ size: 2 * length, when: 'absent' })).toMatchObject({ size: 2 * length });
+    expect(made).toBe(4);
+    expect(await get(store, 'large', { offset: length + 7 * MIB, length: 1 })).toBe('\x07');
   });
 
   it('a large upload that fails for good leaves no parts behind', async () => {

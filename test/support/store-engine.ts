@@ -9,6 +9,8 @@ export interface StoreTraits {
   readonly moves: boolean;
   /** `when` of a write is checked by the store, not only sent to it. */
   readonly checksConditions: boolean;
+  /** What is left of an upload can be thrown away. */
+  readonly abortsUploads: boolean;
   /** Names are any bytes; else they are UTF-8. */
   readonly holdsAnyBytes: boolean;
   /** A directory shows that has nothing but directories in it. */

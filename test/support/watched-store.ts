@@ -43,6 +43,17 @@ export function watchedStore(inner: UnderStore = memoryUnderStore()): WatchedSto
     list: (key, cursor) => pass(`list ${key}`, () => inner.list(key, cursor)),
     read: (key, ...rest) => pass(`read ${key}`, () => inner.read(key, ...rest)),
     write: (key, ...rest) => pass(`write ${key}`, () => inner.write(key, ...rest)),
+    async upload(key, ...rest) {
+      const upload = await pass(`upload ${key}`, () => inner.upload(key, ...rest));
+      return {
+        id: upload.id,
+        put: (part, ...body) => pass(`put ${key} ${part}`, () => upload.put(part, ...body)),
+        copy: (part, length) => pass(`copy ${key} ${part}`, () => upload.copy(part, length)),
+        finish: (options) => pass(`finish ${key}`, () => upload.finish(options)),
+        abort: () => pass(`abort ${key}`, () => upload.abort()),
+      };
+    },
+    abandonUpload: (key, id) => pass(`abandonUpload ${key}`, () => inner.abandonUpload(key, id)),
     makeDirectory: (key, ...rest) => pass(`makeDirectory ${key}`, () => inner.makeDirectory(key, ...rest)),
     makeSymlink: (key, ...rest) => pass(`makeSymlink ${key}`, () => inner.makeSymlink(key, ...rest)),
     setAttributes: (key, ...rest) => pass(`setAttributes ${key}`, () => inner.setAttributes(key, ...rest)),
