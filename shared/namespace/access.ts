@@ -1,13 +1,17 @@
 import { LeatError } from '../model/faults.ts';
 import type { Inode } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
+import { aclAllows } from './acl.ts';
 import { type Context, mountedAt, type Place } from './context.ts';
 import type { Actor } from './namespace.ts';
+import { accessAclOf } from './row-acls.ts';
 
 export const READ = 4;
 export const WRITE = 2;
 export const SEARCH = 1;
-const STICKY = 0o1000;
+export const SETGID = 0o2000;
+export const STICKY = 0o1000;
+const GROUP_BITS = 0o070;
 
 const SUPERUSER = 0;
 
@@ -24,6 +28,9 @@ export function isInGroup(actor: Actor, gid: number): boolean {
 
 export function mayAccess(actor: Actor, inode: Inode, wanted: number): boolean {
   if (actor.checked || isSuperuser(actor)) return true;
+  // As Linux: when nothing is left of the mask, no ACL is looked at, and who is not in the group is one of the others.
+  const acl = inode.mode & GROUP_BITS ? accessAclOf(inode) : undefined;
+  if (acl) return aclAllows(acl, inode, { uid: actor.uid, isInGroup: (gid) => isInGroup(actor, gid) }, wanted);
   const shift = actor.uid === inode.uid ? 6 : isInGroup(actor, inode.gid) ? 3 : 0;
   return ((inode.mode >> shift) & wanted) === wanted;
 }

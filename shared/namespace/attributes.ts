@@ -1,7 +1,7 @@
 import { LeatError } from '../model/faults.ts';
 import { heldTime, type Inode, isSpecialKind, type Nanos } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
-import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, WRITE } from './access.ts';
+import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, SETGID, WRITE } from './access.ts';
 import { opened } from './closing.ts';
 import { asRead, commit, type Context, keyToTell, nanosOf, type Place, retried, revised } from './context.ts';
 import { type Intent, rowOf, storedAttributes } from './intent.ts';
@@ -9,13 +9,9 @@ import type { Debtor } from './intents.ts';
 import type { Actor, AttributePatch, Expectation } from './namespace.ts';
 import { expectSame } from './remove.ts';
 import { resolve } from './resolve.ts';
-import { demandWriteTypeXattr } from './write-types.ts';
+import { permissionsWith } from './row-acls.ts';
 
-const XATTR_NAME_BYTES_MAX = 255;
-const XATTR_VALUE_BYTES_MAX = 64 * 1024;
-const XATTRS_BYTES_MAX = 128 * 1024;
 const SETUID = 0o4000;
-const SETGID = 0o2000;
 const GROUP_EXECUTE = 0o010;
 
 export async function setAttributes(
@@ -35,7 +31,7 @@ export async function setAttributes(
     return {
       ...(patch.uid !== undefined && { uid: patch.uid }),
       ...(patch.gid !== undefined && { gid: patch.gid }),
-      mode: modeAfter(actor, place.inode, patch),
+      ...permissionsWith(place.inode, modeAfter(actor, place.inode, patch)),
       atime: time(patch.atime, place.inode.atime),
       mtime: time(patch.mtime, place.inode.mtime),
       ctime: now,
@@ -75,67 +71,7 @@ function demandAllowed(actor: Actor, place: Place, patch: AttributePatch): void 
   else if (patch.atime !== undefined || patch.mtime !== undefined) demandOwner(actor, place);
 }
 
-export async function setXattr(
-  context: Context,
-  actor: Actor,
-  path: Path,
-  { name, value, mode }: { readonly name: string; readonly value: string; readonly mode: 'set' | 'create' | 'replace' },
-): Promise<Inode> {
-  demandXattrName(actor, path, name);
-  if (value.length > XATTR_VALUE_BYTES_MAX) {
-    throw new LeatError(
-      'tooLarge',
-      `${toText(path)}: a value of ${name} of ${value.length} bytes, over ${XATTR_VALUE_BYTES_MAX}`,
-    );
-  }
-  return changeRow(context, actor, path, (place) => {
-    demandAccess(actor, place, WRITE);
-    demandWriteTypeXattr(path, place.inode, name, value);
-    const old = place.inode.xattrs ?? {};
-    const has = Object.hasOwn(old, name);
-    if (mode === 'create' && has) throw new LeatError('exists', `${toText(path)}: attribute ${name} exists`);
-    if (mode === 'replace' && !has) throw noAttribute(path, name);
-    const xattrs = { ...old, [name]: value };
-    const bytes = Object.entries(xattrs).reduce((sum, [key, text]) => sum + key.length + text.length, 0);
-    if (bytes > XATTRS_BYTES_MAX)
-      throw new LeatError(
-        'noSpace',
-        `${toText(path)}: extended attributes of ${bytes} bytes, over ${XATTRS_BYTES_MAX}`,
-      );
-    return { xattrs, ctime: nanosOf(context.clock()) };
-  });
-}
-
-export async function removeXattr(context: Context, actor: Actor, path: Path, name: string): Promise<Inode> {
-  demandXattrName(actor, path, name);
-  return changeRow(context, actor, path, (place) => {
-    demandAccess(actor, place, WRITE);
-    const { [name]: gone, ...xattrs } = place.inode.xattrs ?? {};
-    if (gone === undefined) throw noAttribute(path, name);
-    return { xattrs, ctime: nanosOf(context.clock()) };
-  });
-}
-
-const noAttribute = (path: Path, name: string) =>
-  new LeatError('noAttribute', `${toText(path)}: has no attribute ${name}`);
-
-function demandXattrName(actor: Actor, path: Path, name: string): void {
-  const isKnown = name.startsWith('user.') || name.startsWith('trusted.');
-  if (!isKnown)
-    throw new LeatError(
-      'unsupported',
-      `${toText(path)}: attributes are kept in user.* and trusted.*, not ${toText(name)}`,
-    );
-  if (name.length > XATTR_NAME_BYTES_MAX)
-    throw new LeatError(
-      'nameTooLong',
-      `${toText(path)}: an attribute's name has at most ${XATTR_NAME_BYTES_MAX} bytes`,
-    );
-  if (name.startsWith('trusted.') && !isSuperuser(actor))
-    throw new LeatError('notPermitted', `${toText(path)}: only root sets trusted.*`);
-}
-
-async function changeRow(
+export async function changeRow(
   context: Context,
   actor: Actor,
   path: Path,

@@ -2,7 +2,7 @@ import { isFault } from '../model/faults.ts';
 import { INTENTS, ROOT } from '../model/ids.ts';
 import type { Inode, MountId } from '../model/inode.ts';
 import type { Name } from '../model/names.ts';
-import { removeXattr, setAttributes, setXattr } from './attributes.ts';
+import { setAttributes } from './attributes.ts';
 import { beginUpload, finishUpload, refresh, write } from './content.ts';
 import { type Context, inodeAt, type NamespaceDeps, nanosOf } from './context.ts';
 import { create, mkdir, symlink } from './create.ts';
@@ -23,6 +23,7 @@ import { resolveOne } from './resolve.ts';
 import { ROOT_KEY } from './rows-ahead.ts';
 import { reclaim } from './trash.ts';
 import { abandon, find, written } from './written.ts';
+import { removeXattr, setXattr } from './xattrs.ts';
 
 const ROOT_MODE = 0o755;
 const STARTS_MAX = 3;
@@ -68,8 +69,8 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
       return { inode, path: found, ...(origin && { origin }) };
     },
     list: (actor, path, page) => patient(context, () => list(context, actor, path, page)),
-    mkdir: (actor, path, { mode, parents = false }) =>
-      patient(context, () => mkdir(context, actor, path, { mode, parents })),
+    mkdir: (actor, path, { mode, umask = 0, parents = false }) =>
+      patient(context, () => mkdir(context, actor, path, { mode, umask, parents })),
     create: (actor, path, options) => patient(context, () => create(context, actor, path, options)),
     symlink: (actor, path, target) => patient(context, () => symlink(context, actor, path, target)),
     rename: (actor, from, to, options) => patient(context, () => rename(context, actor, from, to, options)),

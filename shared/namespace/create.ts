@@ -3,7 +3,7 @@ import type { InodeId } from '../model/ids.ts';
 import { type Inode, type InodeKind, isSpecialKind } from '../model/inode.ts';
 import { joinPath, namesOf, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import type { RowKey } from '../ports/metastore.ts';
-import { demandAccess, demandWritable, isInGroup, isSuperuser, SEARCH, WRITE } from './access.ts';
+import { demandAccess, demandWritable, isInGroup, isSuperuser, SEARCH, SETGID, WRITE } from './access.ts';
 import { confirmed } from './closing.ts';
 import { asRead, commit, type Context, inodeAt, keyIn, keyToTell, nanosOf, type Place, retried } from './context.ts';
 import { forgotten, keptFirstAt, locationOf, newDirectoryId } from './directory-keys.ts';
@@ -11,17 +11,19 @@ import { type Intent, rowOf, storedAttributes } from './intent.ts';
 import type { Debtor, Promised } from './intents.ts';
 import type { Actor } from './namespace.ts';
 import { placeOf } from './places.ts';
+import { permissionsInside } from './row-acls.ts';
 import { child, demandDirectory, resolveOne, resolveTarget } from './resolve.ts';
 
 const MODE_BITS = 0o7777;
 const SYMLINK_MODE = 0o777;
-const SETGID = 0o2000;
 const GROUP_EXECUTE = 0o010;
 const TARGET_BYTES_MAX = 4095;
 
 interface NewEntry {
   readonly kind: InodeKind;
   readonly mode: number;
+  /** Bits that the mode loses, where the directory has no default ACL. */
+  readonly umask?: number;
   readonly target?: string;
   readonly holder?: string;
   /** Only in the namespace: the store is not told, and need not be writable. Mount points are so. */
@@ -30,6 +32,7 @@ interface NewEntry {
 
 export interface MkdirOptions {
   readonly mode: number;
+  readonly umask?: number;
   readonly parents?: boolean;
   readonly isUnowed?: boolean;
 }
@@ -62,9 +65,9 @@ export function create(
   context: Context,
   actor: Actor,
   path: Path,
-  { mode, holder }: { readonly mode: number; readonly holder?: string },
+  options: { readonly mode: number; readonly umask?: number; readonly holder?: string },
 ): Promise<Inode> {
-  return make(context, actor, path, { kind: 'file', mode, ...(holder !== undefined && { holder }) });
+  return make(context, actor, path, { kind: 'file', ...options });
 }
 
 export async function symlink(context: Context, actor: Actor, path: Path, target: string): Promise<Inode> {
@@ -181,7 +184,7 @@ export function newInode(
   return {
     kind,
     id,
-    mode: modeOf(actor, directory, entry),
+    ...permissionsInside(directory.inode, { ...entry, mode: modeOf(actor, directory, entry) }),
     uid: actor.uid,
     gid: isSetgid ? directory.inode.gid : actor.gid,
     size: target?.length ?? 0,

@@ -41,6 +41,12 @@ export interface Listing {
   readonly next?: Name;
 }
 
+export interface NewMode {
+  readonly mode: number;
+  /** What the mode loses; a default ACL of the directory takes its place. */
+  readonly umask?: number;
+}
+
 export interface AttributePatch {
   readonly mode?: number;
   readonly uid?: number;
@@ -106,9 +112,9 @@ export interface Namespace {
   /** A page, ascending by name; loads the directory from its store on first touch. */
   list(actor: Actor, path: Path, page: { readonly after?: Name; readonly limit: number }): Promise<Listing>;
   /** With `parents` as `mkdir -p`: what is there is no error. */
-  mkdir(actor: Actor, path: Path, options: { readonly mode: number; readonly parents?: boolean }): Promise<Inode>;
+  mkdir(actor: Actor, path: Path, options: NewMode & { readonly parents?: boolean }): Promise<Inode>;
   /** An empty file; `exists` if the name is taken. With `holder` it begins as that agent's dirty file. */
-  create(actor: Actor, path: Path, options: { readonly mode: number; readonly holder?: string }): Promise<Inode>;
+  create(actor: Actor, path: Path, options: NewMode & { readonly holder?: string }): Promise<Inode>;
   symlink(actor: Actor, path: Path, target: string): Promise<Inode>;
   /** As rename(2): replaces a file or an empty directory, `invalid` below itself, `crossMount` between stores. */
   rename(actor: Actor, from: Path, to: Path, options?: RenameOptions): Promise<Inode>;

@@ -102,6 +102,7 @@ export const Touched = z.object({
 });
 export const TOUCHED_MAX = 1000;
 
+const newMode = { mode: Mode, umask: Mode.exactOptional() };
 const expect = z.object({ id: Id.exactOptional() }).exactOptional();
 const By = z.object({ actor: ActorFields });
 const At = By.extend({ path: PathText });
@@ -114,9 +115,9 @@ export const OPERATIONS = {
     input: At.extend({ after: NameText.exactOptional(), limit: z.int().min(1).max(PAGE_ENTRIES_MAX) }),
     answer: Listing,
   },
-  mkdir: { input: At.extend({ mode: Mode, parents: z.boolean().exactOptional() }), answer: Changed },
+  mkdir: { input: At.extend({ ...newMode, parents: z.boolean().exactOptional() }), answer: Changed },
   create: {
-    input: At.extend({ mode: Mode, holder: z.string().max(HOLDER_CHARS_MAX).exactOptional() }),
+    input: At.extend({ ...newMode, holder: z.string().max(HOLDER_CHARS_MAX).exactOptional() }),
     answer: Changed,
   },
   symlink: { input: At.extend({ target: Bytes }), answer: Changed },

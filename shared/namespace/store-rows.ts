@@ -8,6 +8,7 @@ import type { StoreEntry } from '../ports/under-store.ts';
 import type { Observation } from './intent-keys.ts';
 import { keptFirstAt, keptNoMore, newDirectoryId } from './directory-keys.ts';
 import { placeNow } from './places.ts';
+import { permissionsWith } from './row-acls.ts';
 import { demandWriteType } from './write-types.ts';
 import {
   asRead,
@@ -145,7 +146,7 @@ function differences(context: Context, before: Inode, entry: StoreEntry): Partia
   const isOther = before.kind !== 'directory' && before.fingerprint !== entry.fingerprint;
   const mtime = entry.mtime && heldTime(entry.mtime);
   const attributes = {
-    ...(entry.mode !== undefined && entry.mode !== before.mode && { mode: entry.mode }),
+    ...(entry.mode !== undefined && entry.mode !== before.mode && permissionsWith(before, entry.mode)),
     ...(entry.uid !== undefined && entry.uid !== before.uid && { uid: entry.uid }),
     ...(entry.gid !== undefined && entry.gid !== before.gid && { gid: entry.gid }),
     ...(mtime !== undefined && mtime !== before.mtime && { mtime }),
