@@ -12,8 +12,9 @@ import { cachedContent } from './content.ts';
 import { type AgentOptions, type Core, type End, endAll } from './core.ts';
 import { lockData } from './data-lock.ts';
 import { embeddedCore } from './embedded-core.ts';
-import { fuseMount, type FuseMount } from './fuse/fuse-mount.ts';
+import type { FuseMount } from './fuse/fuse-mount.ts';
 import { fuseMissing } from './fuse/mountpoint.ts';
+import { mountByDriver } from './fuse-drivers.ts';
 import { trimWhenIdle } from './memory.ts';
 import { LEAT_VERSION } from './package.ts';
 
@@ -108,7 +109,8 @@ async function startMount(options: AgentOptions, core: Core, started: End[]): Pr
 
 async function openMount(at: string, { config, allowOther, log }: AgentOptions, core: Core): Promise<FuseMount> {
   const { namespace, cache, cacheDir, feed, metastore, rows, stores, evictionListeners } = core;
-  const mount = await fuseMount(
+  const mount = await mountByDriver(
+    config['fuse.driver'],
     {
       at,
       allowOther,

@@ -1,6 +1,5 @@
 import v8 from 'node:v8';
 import vm from 'node:vm';
-import koffi from 'koffi';
 
 const LOOK_MS = 5000;
 /** A period in which the event loop did less than this was an idle one. */
@@ -9,7 +8,7 @@ const GROWN_BYTES = 8 * 2 ** 20;
 
 v8.setFlagsFromString('--expose-gc');
 const collect = vm.runInNewContext('gc') as () => void;
-const trimMalloc = optional('int malloc_trim(size_t pad)');
+const trimMalloc = await mallocTrim();
 
 /** V8 and malloc keep what they once needed until they need more; this gives it back, and takes some ten milliseconds. */
 export function trimMemory(): void {
@@ -33,10 +32,11 @@ export function trimWhenIdle(): () => void {
   return () => clearInterval(timer);
 }
 
-/** Some C libraries lack it. */
-function optional(declaration: string): ((pad: number) => number) | undefined {
+/** Some C libraries lack it, and some platforms koffi. */
+async function mallocTrim(): Promise<((pad: number) => number) | undefined> {
   try {
-    return koffi.load(null).func(declaration) as (pad: number) => number;
+    const { default: koffi } = await import('koffi');
+    return koffi.load(null).func('int malloc_trim(size_t pad)') as (pad: number) => number;
   } catch {
     return undefined;
   }

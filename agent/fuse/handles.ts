@@ -20,4 +20,8 @@ export class Handles<Value> {
     this.#free.push(handle);
     return value;
   }
+
+  all(): readonly Value[] {
+    return this.#values.filter((value) => value !== undefined);
+  }
 }

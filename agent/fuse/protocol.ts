@@ -83,7 +83,7 @@ const CONGESTION = 48;
 const MAX_PAGES = 256;
 const WORD = 4;
 /** What st_mode says of the kind. */
-const TYPE_BITS = {
+export const TYPE_BITS = {
   file: 0o100000,
   directory: 0o040000,
   symlink: 0o120000,

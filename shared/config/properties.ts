@@ -42,6 +42,13 @@ export const PROPERTIES = {
     scope: 'agent',
     help: 'Hard limit of the rows of a cloud that are kept below --data, some 150 bytes each.',
   },
+  'fuse.driver': {
+    type: 'choice',
+    choices: ['auto', 'kernel', 'libfuse'],
+    default: 'auto',
+    scope: 'agent',
+    help: 'kernel: speaks with the kernel itself. libfuse: by the package fuse-native, slower, and for the user of the agent alone. auto: kernel, or libfuse where that cannot run.',
+  },
   'fuse.profile': {
     type: 'choice',
     choices: ['general', 'training'],

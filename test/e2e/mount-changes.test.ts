@@ -19,7 +19,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { DIRECT, EMBEDDED, homeOf, JOINED } from '../support/bindings.ts';
+import { DIRECT, EMBEDDED, homeOf, JOINED, LIBFUSE } from '../support/bindings.ts';
 import { cliOn } from '../support/cli.ts';
 import { openMountStage, type MountStage } from '../support/mounted.ts';
 import { HAS_PYTHON, run } from '../support/run.ts';
@@ -31,6 +31,7 @@ const isRoot = process.getuid?.() === 0;
 const NAMESPACES = [
   EMBEDDED,
   { ...EMBEDDED, name: 'embedded, in the heap', set: { metastore: 'heap' } },
+  LIBFUSE,
   JOINED,
   DIRECT,
 ];

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EMBEDDED, homeOf, JOINED } from '../support/bindings.ts';
+import { EMBEDDED, homeOf, JOINED, LIBFUSE } from '../support/bindings.ts';
 import { openMountStage, type MountStage } from '../support/mounted.ts';
 import { run } from '../support/run.ts';
 import { S3_ENGINES, type S3Server, startS3Server } from '../support/s3-server.ts';
@@ -14,6 +14,7 @@ const BIG_BYTES = 24 * MIB;
 
 const SERVED = [
   ...S3_ENGINES.map((engine) => ({ engine, binding: EMBEDDED })),
+  { engine: S3_ENGINES[0], binding: LIBFUSE },
   { engine: S3_ENGINES[0], binding: JOINED },
 ];
 

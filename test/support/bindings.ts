@@ -30,6 +30,13 @@ export const EMBEDDED: Binding = { name: 'embedded', isThere: true, isJoined: fa
 export const JOINED: Binding = { name: 'joined to a cloud', isThere: isCloudThere, isJoined: true, set: {} };
 /** Writes the table itself. */
 export const DIRECT: Binding = { ...JOINED, name: 'joined, direct', set: { 'metadata.mode': 'direct' } };
+/** Served by the second FUSE driver, which is built for this platform alone. */
+export const LIBFUSE: Binding = {
+  ...EMBEDDED,
+  name: 'embedded, by libfuse',
+  isThere: process.platform === 'linux' && process.arch === 'x64',
+  set: { 'fuse.driver': 'libfuse' },
+};
 export const BINDINGS: readonly Binding[] = [EMBEDDED, JOINED];
 
 /** Where the namespace of an agent is that a test starts. */

@@ -1,0 +1,159 @@
+import type { AttributePatch } from '#shared/namespace/namespace.ts';
+import { errno, refuse } from '../fuse/requests.ts';
+import { type Answering, answering } from './answers.ts';
+import type { Binding, Handler, Native } from './binding.ts';
+import type { OpenFiles } from './open-files.ts';
+import type { Operations } from './operations.ts';
+import { long, NO_STAT, NO_STATFS, pathOf, statfsOf, statOf, textOf, timesIn } from './wire.ts';
+
+/** As chown(2) says that an owner stays. */
+const SAME = 2 ** 32 - 1;
+const DONE = [0] as const;
+
+export interface HandlersDeps extends Answering {
+  readonly operations: Operations;
+  readonly files: OpenFiles;
+  readonly capacity: () => Promise<{ readonly total: number; readonly free: number }>;
+  readonly flushed: () => Promise<void>;
+}
+
+/** What fuse-native calls, by operation. What is missing here libfuse refuses, or does by itself. */
+export function handlersOf(binding: Binding, deps: HandlersDeps): Readonly<Record<string, Handler>> {
+  return {
+    ...attributeHandlers(binding, deps),
+    ...xattrHandlers(binding, deps),
+    ...nameHandlers(binding, deps),
+    ...fileHandlers(binding, deps),
+  };
+}
+
+function attributeHandlers(binding: Binding, deps: HandlersDeps) {
+  const on = answering(binding, deps);
+  const { operations } = deps;
+  const change = async (path: string, patch: AttributePatch) => {
+    await operations.setAttributes(pathOf(path), patch);
+    return DONE;
+  };
+  const utimens = on('utimens', { act: change });
+  return {
+    getattr: on('getattr', {
+      act: async (path: string) => [0, statOf(await operations.stat(pathOf(path)))],
+      blank: () => [NO_STAT],
+    }),
+    fgetattr: on('fgetattr', {
+      act: async (path: string, handle: number) => [0, statOf(await operations.statOpen(pathOf(path), handle))],
+      blank: () => [NO_STAT],
+    }),
+    chmod: on('chmod', { act: (path: string, mode: number) => change(path, { mode: mode & 0o7777 }) }),
+    chown: on('chown', {
+      act: (path: string, uid: number, gid: number) =>
+        change(path, { ...(uid !== SAME && { uid }), ...(gid !== SAME && { gid }) }),
+    }),
+    utimens: (native: Native, operation: number, path: string, ...words: number[]) =>
+      utimens(native, operation, path, timesIn(native, words)),
+    statfs: on('statfs', {
+      act: async (_path: string) => [0, statfsOf(await deps.capacity())],
+      blank: () => [NO_STATFS],
+    }),
+  };
+}
+
+function xattrHandlers(binding: Binding, deps: HandlersDeps) {
+  const on = answering(binding, deps);
+  const { operations } = deps;
+  return {
+    getxattr: on('getxattr', {
+      act: async (path: string, name: string, into: Buffer) => {
+        const value = await operations.xattr(pathOf(path), name);
+        return [put(value, into), into.buffer];
+      },
+      blank: (_path, _name, into) => [into.buffer],
+    }),
+    listxattr: on('listxattr', {
+      act: async (path: string, into: Buffer) => {
+        const names = await operations.xattrNames(pathOf(path));
+        return [put(names, into), into.buffer];
+      },
+      blank: (_path, into) => [into.buffer],
+    }),
+    setxattr: on('setxattr', {
+      act: async (path: string, name: string, value: Buffer, _position: number, flags: number) => {
+        await operations.setXattr(pathOf(path), name, { value, flags });
+        return [0, value.buffer];
+      },
+      blank: (_path, _name, value) => [value.buffer],
+    }),
+    removexattr: on('removexattr', {
+      act: async (path: string, name: string) => {
+        await operations.removeXattr(pathOf(path), name);
+        return DONE;
+      },
+    }),
+  };
+}
+
+function nameHandlers(binding: Binding, deps: HandlersDeps) {
+  const on = answering(binding, deps);
+  const { operations } = deps;
+  const done = async (act: Promise<void>) => {
+    await act;
+    return DONE;
+  };
+  return {
+    readdir: on('readdir', {
+      act: async (path: string) => {
+        const entries = await operations.list(pathOf(path));
+        return [0, entries.map(({ name }) => name), entries.map(({ inode }) => statOf(inode))];
+      },
+      blank: () => [[], []],
+    }),
+    readlink: on('readlink', {
+      act: async (path: string) => [0, await operations.readLink(pathOf(path))],
+      blank: () => [''],
+    }),
+    mkdir: on('mkdir', {
+      act: async (path: string, mode: number) => done(operations.makeDirectory(pathOf(path), mode)),
+    }),
+    symlink: on('symlink', {
+      act: async (target: string, path: string) => done(operations.makeSymlink(pathOf(path), textOf(target))),
+    }),
+    rename: on('rename', {
+      act: async (from: string, to: string) => done(operations.rename(pathOf(from), pathOf(to))),
+    }),
+    unlink: on('unlink', { act: async (path: string) => done(operations.remove(pathOf(path), 'file')) }),
+    rmdir: on('rmdir', { act: async (path: string) => done(operations.remove(pathOf(path), 'directory')) }),
+    fsyncdir: on('fsyncdir', { act: async (_path: string) => done(deps.flushed()) }),
+  };
+}
+
+function fileHandlers(binding: Binding, deps: HandlersDeps) {
+  const on = answering(binding, deps);
+  const { files } = deps;
+  return {
+    open: on('open', {
+      act: async (path: string, flags: number) => [0, await files.open(pathOf(path), flags)],
+      blank: () => [0],
+    }),
+    create: on('create', { act: async (_path: string) => refuse(errno.EROFS), blank: () => [0] }),
+    read: on('read', {
+      act: async (_path: string, handle: number, into: Buffer, length: number, low: number, high: number) => {
+        const got = await files.read(handle, into.subarray(0, length), long(low, high));
+        return [got, 0, into.buffer];
+      },
+      blank: (_path, _handle, into) => [0, into.buffer],
+    }),
+    release: on('release', {
+      act: async (_path: string, handle: number) => {
+        files.release(handle);
+        return DONE;
+      },
+    }),
+  };
+}
+
+/** Room for nothing asks how much there is. */
+function put(value: Buffer, into: Buffer): number {
+  if (into.length > 0 && into.length < value.length) refuse(errno.ERANGE);
+  value.copy(into);
+  return value.length;
+}

@@ -1,0 +1,104 @@
+import { isFault } from '#shared/model/faults.ts';
+import type { Inode } from '#shared/model/inode.ts';
+import { fromText, type Name, type Path, toText } from '#shared/model/names.ts';
+import type { AttributePatch } from '#shared/namespace/namespace.ts';
+import { errno, refuse } from '../fuse/requests.ts';
+import { HiddenFiles, type HiddenFilesDeps, isHiddenPath } from './hidden-files.ts';
+
+const PAGE = 1024;
+const XATTR_CREATE = 1;
+const XATTR_REPLACE = 2;
+
+/** What libfuse asks of names and attributes, answered by the namespace. */
+export class Operations {
+  readonly #deps: HiddenFilesDeps;
+  readonly #hidden: HiddenFiles;
+
+  constructor(deps: HiddenFilesDeps) {
+    this.#deps = deps;
+    this.#hidden = new HiddenFiles(deps);
+  }
+
+  async stat(path: Path): Promise<Inode> {
+    const { namespace, actor } = this.#deps;
+    return this.#hidden.get(path) ?? (await namespace.stat(actor, path)).inode;
+  }
+
+  /** Of an open file: of itself, whatever has its name now. */
+  async statOpen(path: Path, handle: number): Promise<Inode> {
+    const opened = this.#deps.files.inodeOf(handle);
+    try {
+      const now = await this.stat(path);
+      return now.id === opened.id ? now : opened;
+    } catch (error) {
+      if (isFault(error, 'notFound', 'notDirectory')) return opened;
+      throw error;
+    }
+  }
+
+  async list(path: Path): Promise<{ readonly name: string; readonly inode: Inode }[]> {
+    const { namespace, actor } = this.#deps;
+    const all: { readonly name: string; readonly inode: Inode }[] = [];
+    let after: Name | undefined;
+    do {
+      const page = await namespace.list(actor, path, { limit: PAGE, ...(after !== undefined && { after }) });
+      for (const { name, inode } of page.entries) all.push({ name: toText(name), inode });
+      after = page.next;
+    } while (after !== undefined);
+    return all;
+  }
+
+  async readLink(path: Path): Promise<string> {
+    const { target } = await this.stat(path);
+    return target === undefined ? refuse(errno.EINVAL) : toText(target);
+  }
+
+  async makeDirectory(path: Path, mode: number): Promise<void> {
+    await this.#deps.namespace.mkdir(this.#deps.actor, path, { mode: mode & 0o7777 });
+  }
+
+  async makeSymlink(path: Path, target: string): Promise<void> {
+    await this.#deps.namespace.symlink(this.#deps.actor, path, fromText(target));
+  }
+
+  async rename(from: Path, to: Path): Promise<void> {
+    if (isHiddenPath(to)) await this.#hidden.hide(from, to);
+    else await this.#deps.namespace.rename(this.#deps.actor, from, to);
+  }
+
+  async remove(path: Path, kind: 'file' | 'directory'): Promise<void> {
+    if (this.#hidden.get(path)) this.#hidden.forget(path);
+    else await this.#deps.namespace.remove(this.#deps.actor, path, kind);
+  }
+
+  async setAttributes(path: Path, patch: AttributePatch): Promise<void> {
+    const hidden = this.#hidden.get(path);
+    if (hidden) this.#hidden.change(path, hidden, patch);
+    else await this.#deps.namespace.setAttributes(this.#deps.actor, path, patch);
+  }
+
+  async xattr(path: Path, name: string): Promise<Buffer> {
+    // What is not kept at all: programs such as ls ask one file, and then no other of this file system.
+    if (!name.startsWith('user.') && !name.startsWith('trusted.')) refuse(errno.EOPNOTSUPP);
+    const value = (await this.stat(path)).xattrs?.[fromText(name)];
+    return value === undefined ? refuse(errno.ENODATA) : Buffer.from(value, 'latin1');
+  }
+
+  async xattrNames(path: Path): Promise<Buffer> {
+    const names = Object.keys((await this.stat(path)).xattrs ?? {});
+    return Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1');
+  }
+
+  async setXattr(
+    path: Path,
+    name: string,
+    { value, flags }: { readonly value: Buffer; readonly flags: number },
+  ): Promise<void> {
+    const mode = flags & XATTR_CREATE ? 'create' : flags & XATTR_REPLACE ? 'replace' : 'set';
+    await this.#deps.namespace.setXattr(this.#deps.actor, path, fromText(name), value.toString('latin1'), mode);
+  }
+
+  async removeXattr(path: Path, name: string): Promise<void> {
+    await this.#deps.namespace.removeXattr(this.#deps.actor, path, fromText(name));
+  }
+}
