@@ -23,6 +23,8 @@ export interface FuseOptions extends Omit<MountpointOptions, 'isReadOnly'> {
   /** Where rows can be read: the LMDB metastore, or a hot tier. Undefined: every question goes to the main thread. */
   readonly rows: { readonly file: string; readonly hot: Pick<HotTier, 'onWritten'> | undefined } | undefined;
   readonly leaseMs: number;
+  /** Whether the kernel asks for ACLs, and heeds them. */
+  readonly hasAcls: boolean;
   /** `training`: read-only, no open calls. */
   readonly profile: 'general' | 'training';
   readonly feed: ChangeFeed;
@@ -51,14 +53,22 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
     Object.fromEntries((await deps.namespace.mounts()).map((mount) => [mount.id, mount.syncIntervalMs]));
   const isTraining = options.profile === 'training';
   const { fd, isRoot } = await mountAt({ ...options, isReadOnly: isTraining });
-  const { cacheDir, leaseMs, rows } = options;
+  const { cacheDir, leaseMs, hasAcls, rows } = options;
   const notifications = new Notifications(fd, () =>
     deps.log('more changes than the kernel could be told of; it will see some of them when its lease ends'),
   );
   const link = new WorkerLink(
     { service: new Service(fd, { ...deps, source }), notifications, ...deps },
     {
-      session: { fd, cacheDir, leaseMs, wantsPassthrough: isRoot, isTraining, root: { bytes: encodeRow(root) } },
+      session: {
+        fd,
+        cacheDir,
+        leaseMs,
+        hasAcls,
+        wantsPassthrough: isRoot,
+        isTraining,
+        root: { bytes: encodeRow(root) },
+      },
       rows: rows && { file: rows.file, isHot: rows.hot !== undefined },
       mounts: await mountsNow(),
     },

@@ -8,8 +8,6 @@ import { errno, FIRST_ARGUMENT, must, nameAt, refuse, Refusal, type Request, u32
 import type { Session } from './session.ts';
 
 const RENAME_NOREPLACE = 1;
-const XATTR_CREATE = 1;
-const XATTR_REPLACE = 2;
 const NANOS = 1_000_000_000n;
 
 /** Answered here when the rows can; a name that the directory's listing should have and has not is not there. */
@@ -86,7 +84,7 @@ export function setAttributes(session: Session, request: Request): void {
 
 export function makeDirectory(session: Session, request: Request): void {
   const { name } = nameAt(request, 48);
-  make(session, request, name, { ask: 'mkdir', mode: u32(request, 40) & 0o7777 });
+  make(session, request, name, { ask: 'mkdir', mode: u32(request, 40) & 0o7777, umask: u32(request, 44) });
 }
 
 export function makeSymlink(session: Session, request: Request): void {
@@ -95,7 +93,9 @@ export function makeSymlink(session: Session, request: Request): void {
   make(session, request, name, { ask: 'symlink', target });
 }
 
-type Making = { readonly ask: 'mkdir'; readonly mode: number } | { readonly ask: 'symlink'; readonly target: string };
+type Making =
+  | { readonly ask: 'mkdir'; readonly mode: number; readonly umask: number }
+  | { readonly ask: 'symlink'; readonly target: string };
 
 function make(session: Session, request: Request, name: Name, making: Making): void {
   const parent = session.node(request);
@@ -136,71 +136,7 @@ export function readLink(session: Session, request: Request): void {
   });
 }
 
-export function getXattr(session: Session, request: Request): void {
-  const size = u32(request, 40);
-  const { name } = nameAt(request, 48);
-  // What is not kept at all (ACLs, labels): programs such as ls ask one file, and then no other of this file system.
-  if (!name.startsWith('user.') && !name.startsWith('trusted.')) throw new Refusal(errno.EOPNOTSUPP);
-  withRow(session, request, (bytes) => {
-    const row = decodeRow(bytes);
-    const value = row.kind === 'record' ? undefined : row.xattrs?.[name];
-    if (value === undefined) throw new Refusal(errno.ENODATA);
-    sendSized(session, request, size, value);
-  });
-}
-
-export function listXattrs(session: Session, request: Request): void {
-  const size = u32(request, 40);
-  withRow(session, request, (bytes) => {
-    const row = decodeRow(bytes);
-    const names = row.kind === 'record' ? [] : Object.keys(row.xattrs ?? {});
-    sendSized(session, request, size, names.map((name) => `${name}\0`).join(''));
-  });
-}
-
-export function setXattr(session: Session, request: Request): void {
-  const size = u32(request, 40);
-  const flags = u32(request, 44);
-  const { name, end } = nameAt(request, 48);
-  const value = request.bytes.toString('latin1', end, end + size);
-  const mode = flags & XATTR_CREATE ? 'create' : flags & XATTR_REPLACE ? 'replace' : 'set';
-  changeXattr(session, request, { ask: 'setXattr', name, value, mode });
-}
-
-export function removeXattr(session: Session, request: Request): void {
-  changeXattr(session, request, { ask: 'removeXattr', name: nameAt(request, FIRST_ARGUMENT).name });
-}
-
-type XattrChange =
-  | {
-      readonly ask: 'setXattr';
-      readonly name: string;
-      readonly value: string;
-      readonly mode: 'set' | 'create' | 'replace';
-    }
-  | { readonly ask: 'removeXattr'; readonly name: string };
-
-function changeXattr(session: Session, request: Request, change: XattrChange): void {
-  const node = session.node(request);
-  session.ask(request, { ...change, path: session.pathOf(node) }, (answer) => {
-    if (node.attributes) node.attributes = must(attributesAt(rowIn(answer)));
-    session.send(request.unique, 0);
-  });
-}
-
-/** Size 0 asks how much there is. */
-function sendSized(session: Session, request: Request, size: number, value: string): void {
-  if (size === 0) {
-    session.reply.u32(OUT_HEADER, value.length);
-    session.reply.u32(OUT_HEADER + 4, 0);
-    return session.send(request.unique, 8);
-  }
-  if (value.length > size) throw new Refusal(errno.ERANGE);
-  session.reply.bytes.write(value, OUT_HEADER, 'latin1');
-  session.send(request.unique, value.length);
-}
-
-function withRow(session: Session, request: Request, use: (bytes: Uint8Array) => void): void {
+export function withRow(session: Session, request: Request, use: (bytes: Uint8Array) => void): void {
   const node = session.node(request);
   const seen = session.rowOf(node);
   if (seen) return use(seen.row);
@@ -234,7 +170,7 @@ export function forgetMany(session: Session, request: Request): void {
   for (let i = 0; i < count; i++) session.nodes.forget(u64(request, 48 + i * 16), u64(request, 56 + i * 16));
 }
 
-function rowIn(answer: object): Uint8Array {
+export function rowIn(answer: object): Uint8Array {
   if ('row' in answer) return answer.row as Uint8Array;
   throw new Refusal(errno.EIO);
 }

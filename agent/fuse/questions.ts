@@ -13,7 +13,7 @@ export interface Caller {
 export type Question =
   | { readonly ask: 'stat'; readonly path: Path }
   | { readonly ask: 'list'; readonly path: Path; readonly after: Name | undefined; readonly limit: number }
-  | { readonly ask: 'mkdir'; readonly path: Path; readonly mode: number }
+  | { readonly ask: 'mkdir'; readonly path: Path; readonly mode: number; readonly umask: number }
   | { readonly ask: 'symlink'; readonly path: Path; readonly target: string }
   | { readonly ask: 'remove'; readonly path: Path; readonly kind: 'file' | 'directory' }
   | { readonly ask: 'rename'; readonly path: Path; readonly to: Path; readonly noReplace: boolean }
@@ -24,6 +24,8 @@ export type Question =
       readonly name: string;
       readonly value: string;
       readonly mode: 'set' | 'create' | 'replace';
+      /** The kernel knows that the caller is not in the file's group. */
+      readonly losesSetgid: boolean;
     }
   | { readonly ask: 'removeXattr'; readonly path: Path; readonly name: string }
   | { readonly ask: 'open'; readonly path: Path; readonly key: CacheKey; readonly isSmall: boolean }

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { isFault, LeatError, toLeatError } from '#shared/model/faults.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
+import { SETGID } from '#shared/namespace/access.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
 import type { CachedFile, DataCache, Fetch } from '../cache/data-cache.ts';
 import { OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
@@ -105,7 +106,7 @@ export class Service {
         return { entries: entries.map(({ name, inode }) => ({ name, row: encodeRow(inode) })) };
       }
       case 'mkdir':
-        return rowOf(await namespace.mkdir(actor, question.path, { mode: question.mode }));
+        return rowOf(await namespace.mkdir(actor, question.path, { mode: question.mode, umask: question.umask }));
       case 'symlink':
         return rowOf(await namespace.symlink(actor, question.path, question.target));
       case 'remove':
@@ -116,7 +117,7 @@ export class Service {
       case 'setAttributes':
         return rowOf(await namespace.setAttributes(actor, question.path, question.patch, { id: question.id }));
       case 'setXattr':
-        return rowOf(await namespace.setXattr(actor, question.path, question.name, question.value, question.mode));
+        return rowOf(await this.#setXattr(actor, question));
       case 'removeXattr':
         return rowOf(await namespace.removeXattr(actor, question.path, question.name));
       case 'open':
@@ -129,6 +130,16 @@ export class Service {
       case 'statfs':
         return this.#deps.capacity();
     }
+  }
+
+  /** Setgid goes first: whatever comes between, nobody is left with a program of a group that is not his. */
+  async #setXattr(actor: Actor, { path, name, value, mode, losesSetgid }: Ask<'setXattr'>): Promise<Inode> {
+    const { namespace } = this.#deps;
+    if (losesSetgid) {
+      const { inode } = await namespace.stat(actor, path);
+      if (inode.mode & SETGID) await namespace.setAttributes(actor, path, { mode: inode.mode & ~SETGID }, inode);
+    }
+    return namespace.setXattr(actor, path, name, value, mode);
   }
 
   /**

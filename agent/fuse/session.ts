@@ -16,6 +16,7 @@ export interface SessionOptions {
   readonly fd: number;
   readonly cacheDir: string;
   readonly leaseMs: number;
+  readonly hasAcls: boolean;
   readonly wantsPassthrough: boolean;
   readonly isTraining: boolean;
   readonly root: { readonly bytes: Uint8Array };

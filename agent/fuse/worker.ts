@@ -8,6 +8,7 @@ import { Directories } from './directories.ts';
 import { Files } from './files.ts';
 import { noticeOf } from './invalidation.ts';
 import * as metadata from './metadata.ts';
+import * as xattrs from './xattrs.ts';
 import { Init, Init2, Op, OUT_HEADER, REQUEST_DATA_MAX } from './protocol.ts';
 import type { ToWorker } from './questions.ts';
 import { errno, type Request, u32, u64 } from './requests.ts';
@@ -160,10 +161,10 @@ function handlers(session: Session, files: Files, directories: Directories): (re
     [Op.RMDIR, (request) => metadata.remove(session, request, 'directory')],
     [Op.RENAME, (request) => metadata.rename(session, request, RENAME_NAMES)],
     [Op.RENAME2, (request) => metadata.rename(session, request, RENAME2_NAMES)],
-    [Op.GETXATTR, (request) => metadata.getXattr(session, request)],
-    [Op.LISTXATTR, (request) => metadata.listXattrs(session, request)],
-    [Op.SETXATTR, (request) => metadata.setXattr(session, request)],
-    [Op.REMOVEXATTR, (request) => metadata.removeXattr(session, request)],
+    [Op.GETXATTR, (request) => xattrs.getXattr(session, request)],
+    [Op.LISTXATTR, (request) => xattrs.listXattrs(session, request)],
+    [Op.SETXATTR, (request) => xattrs.setXattr(session, request)],
+    [Op.REMOVEXATTR, (request) => xattrs.removeXattr(session, request)],
     [Op.STATFS, (request) => metadata.statfs(session, request)],
     [Op.FORGET, (request) => metadata.forget(session, request)],
     [Op.BATCH_FORGET, (request) => metadata.forgetMany(session, request)],
@@ -194,7 +195,7 @@ function handlers(session: Session, files: Files, directories: Directories): (re
 }
 
 function init(session: Session, request: Request): void {
-  const { wantsPassthrough, isTraining } = session.options;
+  const { wantsPassthrough, isTraining, hasAcls } = session.options;
   const minor = u32(request, 44);
   const readahead = Math.max(u32(request, 48), REQUEST_DATA_MAX);
   const offered = u32(request, 52);
@@ -202,13 +203,16 @@ function init(session: Session, request: Request): void {
   const wanted =
     Init.ASYNC_READ |
     Init.BIG_WRITES |
+    Init.DONT_MASK |
     Init.DO_READDIRPLUS |
     Init.READDIRPLUS_AUTO |
     Init.ASYNC_DIO |
     Init.PARALLEL_DIROPS |
     Init.MAX_PAGES |
     Init.CACHE_SYMLINKS |
+    Init.SETXATTR_EXT |
     Init.INIT_EXT |
+    (hasAcls ? Init.POSIX_ACL : 0) |
     (isTraining ? Init.NO_OPEN_SUPPORT : 0);
   const wanted2 = Init2.HAS_RESEND | (wantsPassthrough && !isTraining ? Init2.PASSTHROUGH : 0);
   session.reply.init(OUT_HEADER, { flags: wanted & offered, flags2: wanted2 & offered2, readahead, minor });

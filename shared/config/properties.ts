@@ -56,6 +56,13 @@ export const PROPERTIES = {
     scope: 'agent',
     help: 'general: everything a mount can do. training: read-only, and files are read without open and close calls, for data that does not change.',
   },
+  'fuse.acl': {
+    type: 'choice',
+    choices: ['on', 'off'],
+    default: 'off',
+    scope: 'agent',
+    help: 'on: the mount has POSIX ACLs, and the kernel heeds them; it then asks for that of each file, which `ls -l` of a large directory feels.',
+  },
   'cache.size': {
     type: 'bytes',
     default: '16GiB',

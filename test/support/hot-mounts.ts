@@ -79,6 +79,7 @@ export async function sharedTable({ feedMs }: { readonly feedMs: () => number | 
         cacheDir: join(data, 'cache'),
         rows: { file: hot.rowsFile, hot },
         leaseMs,
+        hasAcls: true,
         feed: own,
       },
       {
