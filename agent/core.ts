@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from '#shared/config/config.ts';
 import { orderedTokens } from '#shared/model/tokens.ts';
+import { SELF } from '#shared/namespace/access.ts';
 import type { Actor, Mount, Namespace, NewMount } from '#shared/namespace/namespace.ts';
 import type { ChangeFeed, FollowedFeed } from '#shared/ports/change-feed.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import type { Listen } from './api-server.ts';
 import { type CacheKey, type DataCache, dataCache } from './cache/data-cache.ts';
+import { DirtyFiles } from './dirty/dirty-files.ts';
 import type { HotTier } from './joined/hot-tier.ts';
 import { openStores, type Stores } from './stores.ts';
 
@@ -51,6 +53,10 @@ export interface Core {
   readonly namespace: Namespace;
   readonly cache: DataCache;
   readonly cacheDir: string;
+  readonly dirty: DirtyFiles;
+  readonly dirtyDir: string;
+  /** Marks what this agent commits on its own. */
+  readonly source: string;
   /** Called with each content that the cache drops. */
   readonly evictionListeners: Set<(key: CacheKey) => void>;
 }
@@ -93,4 +99,32 @@ export function cachedCore(
   });
   started.push(() => cache.close());
   return { cache, cacheDir, evictionListeners };
+}
+
+interface DirtyMeans extends Pick<Core, 'namespace' | 'cache' | 'stores' | 'feed' | 'metastore'> {
+  /** What the agent is called in rows. */
+  readonly holder: string;
+  readonly namespaceId: string;
+}
+
+/** The files that are written here. Those of another namespace stay where they are, for when it comes back. */
+export async function dirtyCore(
+  { data, log }: AgentOptions,
+  { metastore, stores, namespaceId, ...means }: DirtyMeans,
+  started: End[],
+): Promise<Pick<Core, 'dirty' | 'dirtyDir' | 'source'>> {
+  const source = crypto.randomUUID();
+  const dirtyDir = join(data, 'dirty', encodeURIComponent(namespaceId));
+  const dirty = new DirtyFiles({
+    dir: dirtyDir,
+    ...means,
+    fetchFor: (found) => stores.fetchFor(found),
+    storeOf: (mount) => stores.of(mount),
+    actor: { ...SELF, source },
+    flushed: () => metastore.flushed(),
+    log,
+  });
+  started.push(() => dirty.close());
+  await dirty.recover();
+  return { dirty, dirtyDir, source };
 }

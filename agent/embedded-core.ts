@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import { createNamespace } from '#shared/namespace/create-namespace.ts';
-import { type AgentOptions, cachedCore, type Core, type End, processDeps } from './core.ts';
+import { type AgentOptions, cachedCore, type Core, dirtyCore, type End, processDeps } from './core.ts';
 import { localFeed } from './embedded/change-feed.ts';
 import { eventRing } from './embedded/event-ring.ts';
 import { heapMetastore } from './embedded/heap-metastore.ts';
 import { lmdbMetastore } from './embedded/lmdb-metastore.ts';
 import { ensureMounts } from './first-mounts.ts';
+
+/** There is no other agent on these rows. */
+const HOLDER = 'here';
 
 /** One process with rows of its own: LMDB or the heap. */
 export async function embeddedCore(options: AgentOptions, started: End[]): Promise<Core> {
@@ -19,12 +22,13 @@ export async function embeddedCore(options: AgentOptions, started: End[]): Promi
       : lmdbMetastore({ dir: join(data, 'metastore'), feed, clock, durability });
   started.push(() => metastore.close());
   const followed = eventRing(feed);
-  const { newId, identity, rowsFile } = metastore;
+  const { newId, identity, namespaceId, rowsFile } = metastore;
   const namespace = await createNamespace({ metastore, newId, clock, owner, log, ...deps });
   started.push(() => namespace.close());
   await ensureMounts(namespace, owner, { wanted: options.mounts, ifNone: options.mountsIfNone });
   const cached = cachedCore(options, { identity, clock }, started);
   const metastoreName = config.metastore;
+  const holding = { namespace, cache: cached.cache, stores, feed, metastore, namespaceId, holder: HOLDER };
   return {
     owner,
     startedAt: Math.round(clock()),
@@ -36,5 +40,6 @@ export async function embeddedCore(options: AgentOptions, started: End[]): Promi
     stores,
     namespace,
     ...cached,
+    ...(await dirtyCore(options, holding, started)),
   };
 }

@@ -3,7 +3,7 @@ import { isFault, LeatError } from '#shared/model/faults.ts';
 import type { FuseMount, FuseOptions } from './fuse/fuse-mount.ts';
 import type { ServiceDeps } from './fuse/service.ts';
 
-type Mounting = (options: FuseOptions, deps: Omit<ServiceDeps, 'source'>) => Promise<FuseMount>;
+type Mounting = (options: FuseOptions, deps: ServiceDeps) => Promise<FuseMount>;
 
 /** Loaded when it is wanted: the native code that one driver needs may be missing where the other can run. */
 const DRIVERS: Readonly<Record<'kernel' | 'libfuse', Mounting>> = {
@@ -20,7 +20,7 @@ const DRIVERS: Readonly<Record<'kernel' | 'libfuse', Mounting>> = {
 export async function mountByDriver(
   driver: Config['fuse.driver'],
   options: FuseOptions,
-  deps: Omit<ServiceDeps, 'source'>,
+  deps: ServiceDeps,
 ): Promise<FuseMount> {
   if (driver !== 'auto') return DRIVERS[driver](options, deps);
   try {

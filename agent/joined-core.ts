@@ -12,7 +12,7 @@ import { SELF } from '#shared/namespace/access.ts';
 import { createNamespace } from '#shared/namespace/create-namespace.ts';
 import type { Namespace } from '#shared/namespace/namespace.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
-import { type AgentOptions, cachedCore, type Core, type End, processDeps } from './core.ts';
+import { type AgentOptions, cachedCore, type Core, dirtyCore, type End, processDeps } from './core.ts';
 import { localFeed, type LocalFeed } from './embedded/change-feed.ts';
 import { ensureMounts } from './first-mounts.ts';
 import { hotTier, type HotTier } from './joined/hot-tier.ts';
@@ -65,6 +65,16 @@ export async function joinedCore(options: AgentOptions, url: string, started: En
   const log = new ChangeLog({ metastore: readOnly(table), clock });
   await followFeed(options, { joined, hot, feed, log, sleep: deps.sleep }, started);
   await ensureMounts(namespace, owner, { wanted: options.mounts, ifNone: options.mountsIfNone });
+  const cached = cachedCore(options, { identity, clock }, started);
+  const holding = {
+    namespace,
+    cache: cached.cache,
+    stores,
+    feed,
+    metastore: hot,
+    namespaceId: identity,
+    holder: joined.id,
+  };
   return {
     owner,
     startedAt: Math.round(clock()),
@@ -75,7 +85,8 @@ export async function joinedCore(options: AgentOptions, url: string, started: En
     followed: followedLog({ log, sleep: deps.sleep }),
     stores,
     namespace,
-    ...cachedCore(options, { identity, clock }, started),
+    ...cached,
+    ...(await dirtyCore(options, holding, started)),
   };
 }
 
@@ -87,10 +98,11 @@ async function register({ data, log }: AgentOptions, call: Call, started: End[])
   let inbox: string | undefined;
   const joined = await registered({ call, id, log, onRenewed: (renewed) => (inbox = renewed.inbox) });
   started.push(() => joined.end());
-  return { ...joined, inbox: () => inbox ?? joined.registration.inbox };
+  return { ...joined, id, inbox: () => inbox ?? joined.registration.inbox };
 }
 
 interface Joined extends Registered {
+  readonly id: string;
   /** One that was away for long gets another. */
   inbox(): string;
 }

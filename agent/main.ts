@@ -108,7 +108,8 @@ async function startMount(options: AgentOptions, core: Core, started: End[]): Pr
 }
 
 async function openMount(at: string, { config, allowOther, log }: AgentOptions, core: Core): Promise<FuseMount> {
-  const { namespace, cache, cacheDir, feed, metastore, rows, stores, evictionListeners } = core;
+  const { namespace, cache, cacheDir, dirty, dirtyDir, source, feed, metastore, rows, stores, evictionListeners } =
+    core;
   const mount = await mountByDriver(
     config['fuse.driver'],
     {
@@ -117,6 +118,7 @@ async function openMount(at: string, { config, allowOther, log }: AgentOptions, 
       profile: config['fuse.profile'],
       hasAcls: config['fuse.acl'] === 'on',
       cacheDir,
+      dirtyDir,
       rows,
       leaseMs: config['metadata.lease'],
       feed,
@@ -124,6 +126,8 @@ async function openMount(at: string, { config, allowOther, log }: AgentOptions, 
     {
       namespace,
       cache,
+      dirty,
+      source,
       fetchFor: (found) => stores.fetchFor(found),
       flushed: () => metastore.flushed(),
       capacity: () => capacityOf(core),

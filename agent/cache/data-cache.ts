@@ -46,6 +46,13 @@ export interface DataCache {
   touched(key: CacheKey): void;
   /** Drops a content, at once or when its last user closes it. */
   drop(key: CacheKey): void;
+  /**
+   * A content that is wholly here becomes a file of the caller's, at a path on the same file system; who reads it goes on. False:
+   * it is not here.
+   */
+  takeOver(key: CacheKey, size: number, path: string): boolean;
+  /** The other way round: the file becomes a content of the cache, or goes when there is no room for it. */
+  keep(key: CacheKey, size: number, path: string): void;
   usage(): CacheUsage;
   close(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { renameSync, statSync, unlinkSync } from 'node:fs';
 import { invariant } from '#shared/model/faults.ts';
 import type { Eviction } from './cache-index.ts';
 import { BLOCK_BYTES, CacheIndex, wholeBlocks } from './cache-index.ts';
@@ -12,7 +12,7 @@ import { LocalTrouble } from './local-trouble.ts';
 import { OpenFile } from './open-file.ts';
 import { PAGE_BYTES } from './page-map.ts';
 import { SealSync } from './seal-sync.ts';
-import { isStamp, partPath, sealedPath } from './sealed.ts';
+import { isSealed, isStamp, partPath, sealAs, sealedPath } from './sealed.ts';
 import type { FoundFile } from './start-up.ts';
 import { claim, scan, shards, sweep } from './start-up.ts';
 import { contentName, parseUnit } from './units.ts';
@@ -131,6 +131,34 @@ export class DiskCache implements DataCache {
       if (typeof eviction === 'object') this.#index.linger(blocks, eviction.later);
     }
     this.#unusedPart(key)?.reset();
+  }
+
+  takeOver(key: CacheKey, size: number, path: string): boolean {
+    const name = contentName(key);
+    const from = sealedPath(this.#options.dir, key);
+    try {
+      if (!isSealed(from, size)) return false;
+      renameSync(from, path);
+    } catch (error) {
+      this.#contentDeps.trouble.report(error, from);
+      return false;
+    }
+    this.#index.forget(name);
+    this.#contentDeps.sync.forget(name);
+    return true;
+  }
+
+  keep(key: CacheKey, size: number, path: string): void {
+    const name = contentName(key);
+    const to = sealedPath(this.#options.dir, key);
+    try {
+      if (size === 0 || !this.#index.take(name, wholeBlocks(size))) return unlinkSync(path);
+      sealAs(path, to, this.#options.clock());
+      this.#contentDeps.sync.note(name);
+    } catch (error) {
+      this.#index.forget(name);
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#contentDeps.trouble.report(error, path);
+    }
   }
 
   usage(): CacheUsage {

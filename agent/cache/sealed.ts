@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, renameSync, statSync, utimesSync } from 'node:fs';
 import { uptime } from 'node:os';
+import { dirname } from 'node:path';
 import type { CacheKey } from './data-cache.ts';
 
 /**
@@ -46,6 +47,13 @@ export function openSealed(dir: string, key: CacheKey, size: number): number | u
 export function isSealed(path: string, size: number): boolean {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat !== undefined && stat.size === size && isStamp(stat.mtimeMs);
+}
+
+/** A whole file becomes a sealed one. Stamped first: under its name it is never without. */
+export function sealAs(path: string, to: string, nowMs: number): void {
+  utimesSync(path, nowMs / 1000, UNSYNCED_STAMP);
+  mkdirSync(dirname(to), { recursive: true, mode: 0o700 });
+  renameSync(path, to);
 }
 
 export function isStamp(mtimeMs: number): boolean {

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 
 const SHARDS = 256;
@@ -11,9 +11,16 @@ export function dirtyPath(dir: string, id: InodeId): string {
   return `${dir}/${text.slice(-2)}/${text}`;
 }
 
-/** Beside a file of which some pages are still only in its store. */
-export function mapPath(dir: string, id: InodeId): string {
-  return `${dirtyPath(dir, id)}.map`;
+/** For reading; undefined when it is not wholly here. */
+export function openDirty(dir: string, id: InodeId, size: number): number | undefined {
+  try {
+    const fd = openSync(dirtyPath(dir, id), 'r');
+    if (fstatSync(fd).size === size) return fd;
+    closeSync(fd);
+  } catch {
+    // Not here: the same for who asks.
+  }
+  return undefined;
 }
 
 export function makeShards(dir: string): void {

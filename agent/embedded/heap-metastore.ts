@@ -14,6 +14,8 @@ export interface EmbeddedMetastore extends Metastore {
   readonly newId: NewId;
   /** Another one than last time: the rows are others too, and what was cached for their ids means nothing. */
   readonly identity: string;
+  /** What was written to the files of this namespace lies under it. Other than `identity` it stays when rows are lost. */
+  readonly namespaceId: string;
   /** Where other threads can read the rows (`openRows`); undefined where they cannot. */
   readonly rowsFile: string | undefined;
 }
@@ -45,8 +47,10 @@ export function heapMetastore({ feed, clock }: { readonly feed: LocalFeed; reado
     },
   };
 
+  const identity = crypto.randomUUID();
   return {
-    identity: crypto.randomUUID(),
+    identity,
+    namespaceId: identity,
     rowsFile: undefined,
     newId: () => sequentialId(++lastId),
     async get(keys) {

@@ -52,6 +52,7 @@ export function lmdbMetastore({ dir, feed, clock, durability }: LmdbMetastoreOpt
   const pages = new SyncedPages(db, rowsFile);
   const behind = new SyncBehind(() => pages.sync());
   const identity = identify(db, isRestored);
+  const namespaceId = keptName(db);
   behind.changed(1);
   const table = rowTable(db);
   const sweep = tokenSweep(db, table);
@@ -89,6 +90,7 @@ export function lmdbMetastore({ dir, feed, clock, durability }: LmdbMetastoreOpt
 
   return {
     identity,
+    namespaceId,
     rowsFile,
     newId: idBlocks(db),
     async get(keys) {
@@ -220,6 +222,7 @@ function tokenSweep(db: RootDatabase<Buffer, Key>, table: RowTable): (now: numbe
 const metaKey = (name: string) => rowKeyBytes(ABOVE_ROOT, `\0${name}`);
 const META_FORMAT = metaKey('format');
 const META_IDENTITY = metaKey('identity');
+const META_NAME = metaKey('name');
 const META_NEXT_ID = metaKey('next-id');
 
 function demandFormat(db: RootDatabase<Buffer, Key>, dir: string): void {
@@ -240,6 +243,14 @@ function identify(db: RootDatabase<Buffer, Key>, isRestored: boolean): string {
     if (isRestored) void db.put(META_NEXT_ID, Buffer.from(String(nextIdIn(db) + LOST_IDS_MAX)));
   });
   return identity;
+}
+
+/** The same for as long as there are these rows, also as they were a moment before a power loss. */
+function keptName(db: RootDatabase<Buffer, Key>): string {
+  const known = db.getBinary(META_NAME)?.toString();
+  const name = known ?? crypto.randomUUID();
+  if (known === undefined) db.transactionSync(() => void db.put(META_NAME, Buffer.from(name)));
+  return name;
 }
 
 function nextIdIn(db: RootDatabase<Buffer, Key>): number {

@@ -1,3 +1,4 @@
+import { fstatSync } from 'node:fs';
 import type { Node } from './nodes.ts';
 import { Ioctl } from './protocol.ts';
 import type { Session } from './session.ts';
@@ -8,6 +9,8 @@ const KEPT_MAX = 32_768;
 interface Backing {
   /** The kernel's number for it. */
   readonly id: number;
+  /** Of the local file, by which one is told from another. */
+  readonly localInode: bigint;
   opens: number;
   /** To be dropped by its last user: its file has lost its name, and takes up room of the disk until then. */
   isDoomed: boolean;
@@ -31,6 +34,18 @@ export class Backings {
     return this.#byNode.has(node);
   }
 
+  /** `other`: the kernel reads another local file for those who have the node open. */
+  of(node: Node, localInode: bigint): 'none' | 'same' | 'other' {
+    const backing = this.#byNode.get(node);
+    if (backing?.localInode === localInode) return 'same';
+    this.drop(node);
+    return this.#byNode.has(node) ? 'other' : 'none';
+  }
+
+  isOpen(node: Node): boolean {
+    return (this.#byNode.get(node)?.opens ?? 0) > 0;
+  }
+
   /** Counts one open more of a backing that the kernel has. */
   take(node: Node): number | undefined {
     const backing = this.#byNode.get(node);
@@ -51,7 +66,8 @@ export class Backings {
     argument.writeInt32LE(fd, 0);
     try {
       const id = ioctl(this.#session.options.fd, Ioctl.BACKING_OPEN, argument);
-      this.#byNode.set(node, { id, opens: 1, isDoomed: false });
+      const { ino } = fstatSync(fd, { bigint: true });
+      this.#byNode.set(node, { id, localInode: ino, opens: 1, isDoomed: false });
       return id;
     } catch (error) {
       this.#isRefused = true;

@@ -2,61 +2,45 @@ import { closeSync, readSync } from 'node:fs';
 import type { HotAttributes } from '#shared/model/row-codec.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import { closeQuietly, openSealed } from '../cache/sealed.ts';
-import { Backings } from './backings.ts';
-import { Handles } from './handles.ts';
+import { openDirty } from '../dirty/dirty-paths.ts';
+import { readerOf } from './live-opens.ts';
 import type { Node } from './nodes.ts';
-import { Fopen, OUT_HEADER, REQUEST_DATA_MAX } from './protocol.ts';
+import type { OpenFiles } from './open-files.ts';
+import { OUT_HEADER, REQUEST_DATA_MAX } from './protocol.ts';
 import { errno, must, Refusal, refuse, type Request, u32, u64 } from './requests.ts';
 import type { Session } from './session.ts';
 
-const O_ACCMODE = 3;
-const O_TRUNC = 0o1000;
 /** Fetched whole at open, so that its reads never come to us. */
 const SMALL_BYTES_MAX = 1 << 20;
 const TOUCHED_BATCH = 64;
 const NODE_FDS_MAX = 1024;
 
-/** Where the reads of an open file go: nowhere (it is empty), to a local file, to the main thread, past us. */
-type Reads =
-  | { readonly from: 'nothing' }
-  | { readonly from: 'local'; readonly fd: number }
-  | { readonly from: 'main'; readonly handle: number }
-  | { readonly from: 'kernel'; readonly backing: number };
-
-interface OpenFile {
-  readonly node: Node;
-  readonly reads: Reads;
-}
-
-/** The open files of the kernel. */
+/** Reads of files. */
 export class Files {
   readonly #session: Session;
-  readonly #backings: Backings;
-  readonly #open = new Handles<OpenFile>();
-  /** Opens of a node that go through the kernel's page cache; it refuses to mix them with passthrough. */
-  readonly #cachedOpens = new Map<Node, number>();
+  readonly #open: OpenFiles;
   /** In the training profile: descriptors by node, the least recently used first. */
   readonly #nodeFds = new Map<Node, number>();
   #touched: CacheKey[] = [];
 
-  constructor(session: Session) {
+  constructor(session: Session, open: OpenFiles) {
     this.#session = session;
-    this.#backings = new Backings(session, (node) => this.#settle(node));
+    this.#open = open;
   }
 
   open(request: Request): void {
     if (this.#session.options.isTraining) throw new Refusal(errno.ENOSYS); // the kernel remembers, and never asks again
-    const flags = u32(request, 40);
-    if ((flags & O_ACCMODE) !== 0 || (flags & O_TRUNC) !== 0) throw new Refusal(errno.EROFS);
     const node = this.#session.node(request);
-    const backing = this.#cachedOpens.has(node) ? undefined : this.#backings.take(node);
+    const live = this.#session.live.get(node);
+    if (live) return this.#open.opened(request, readerOf(this.#open, node, live));
+    const backing = this.#open.isCached(node) ? undefined : this.#open.backings.take(node);
     if (backing !== undefined) return this.#passThrough(request, node, backing);
     const attributes = this.#session.attributesOf(node) ?? refuse(errno.ESTALE);
     node.attributes ??= attributes;
-    if (attributes.size === 0) return this.#reply(request, { node, reads: { from: 'nothing' } });
+    if (attributes.size === 0) return this.#open.opened(request, { node, reads: { from: 'nothing' } });
     if (this.#openHere(request, node, attributes)) return;
     this.#askToOpen(request, { node, attributes }, (handle) => {
-      if (handle !== undefined) return this.#reply(request, { node, reads: { from: 'main', handle } });
+      if (handle !== undefined) return this.#open.opened(request, { node, reads: { from: 'main', handle } });
       // Evicted again at once: the cache is far too small.
       if (!this.#openHere(request, node, attributes)) throw new Refusal(errno.EIO);
     });
@@ -64,28 +48,13 @@ export class Files {
 
   read(request: Request): void {
     if (this.#session.options.isTraining) return this.#readByNode(request);
-    const { reads } = this.#open.get(u64(request, 40)) ?? refuse(errno.EBADF);
+    const { node, reads } = this.#open.get(request);
+    // Whoever opened it before it was written sees what is written.
+    const live = this.#session.live.get(node);
+    if (live) return this.#readFrom(request, live.fd, rangeOf(request));
     if (reads.from === 'local') return this.#readFrom(request, reads.fd, rangeOf(request));
     if (reads.from === 'main') return this.#readAtMain(request, reads.handle, rangeOf(request));
     this.#session.send(request.unique, 0);
-  }
-
-  release(request: Request): void {
-    const file = this.#open.remove(u64(request, 40));
-    this.#session.send(request.unique, 0);
-    if (!file) return;
-    const { node, reads } = file;
-    if (reads.from === 'kernel') this.#backings.release(node);
-    else this.#countCached(node, -1);
-    if (reads.from === 'local') closeQuietly(reads.fd);
-    if (reads.from === 'main') this.#session.post({ close: reads.handle });
-    this.#settle(node);
-  }
-
-  /** What was said of a node is kept while it is open, or the kernel keeps its file for the next open. */
-  #settle(node: Node): void {
-    const isInUse = this.#cachedOpens.has(node) || this.#backings.has(node);
-    if (!isInUse && this.#session.rows?.isWhole) node.attributes = undefined;
   }
 
   /** The kernel has forgotten the node, or the cache its file. */
@@ -93,7 +62,7 @@ export class Files {
     const fd = this.#nodeFds.get(node);
     this.#nodeFds.delete(node);
     if (fd !== undefined) closeQuietly(fd);
-    this.#backings.drop(node);
+    this.#open.backings.drop(node);
   }
 
   #askToOpen(
@@ -112,42 +81,29 @@ export class Files {
   /** False when the file is not wholly in the cache. */
   #openHere(request: Request, node: Node, attributes: HotAttributes): boolean {
     const key = keyOf(node, attributes);
-    const fd = openSealed(this.#session.options.cacheDir, key, attributes.size);
+    const fd = this.#localFile(node, attributes);
     if (fd === undefined) return false;
-    this.#touch(key);
-    const backing = this.#cachedOpens.has(node)
-      ? undefined
-      : (this.#backings.take(node) ?? this.#backings.make(node, fd));
-    if (backing === undefined) this.#reply(request, { node, reads: { from: 'local', fd } });
+    if (!attributes.isDirty) this.#touch(key);
+    const { backings } = this.#open;
+    const backing = this.#open.isCached(node) ? undefined : (backings.take(node) ?? backings.make(node, fd));
+    if (backing === undefined) this.#open.opened(request, { node, reads: { from: 'local', fd } });
     else {
       closeSync(fd);
-      this.#reply(request, { node, reads: { from: 'kernel', backing } });
+      this.#open.opened(request, { node, reads: { from: 'kernel', backing } });
     }
     return true;
   }
 
+  /** Of what is wholly here, in the cache or because it was written here. */
+  #localFile({ inodeId }: Node, attributes: HotAttributes): number | undefined {
+    const { cacheDir, dirtyDir } = this.#session.options;
+    const { generation, size, isDirty } = attributes;
+    return isDirty ? openDirty(dirtyDir, inodeId, size) : openSealed(cacheDir, { id: inodeId, generation }, size);
+  }
+
   #passThrough(request: Request, node: Node, backing: number): void {
     if (node.attributes) this.#touch(keyOf(node, node.attributes));
-    this.#reply(request, { node, reads: { from: 'kernel', backing } });
-  }
-
-  #reply(request: Request, file: OpenFile): void {
-    const { node, reads } = file;
-    const handle = this.#open.add(file);
-    const { reply } = this.#session;
-    if (reads.from === 'kernel') reply.opened(OUT_HEADER, handle, Fopen.PASSTHROUGH | Fopen.NOFLUSH, reads.backing);
-    else {
-      this.#countCached(node, 1);
-      // The pages of a node never change: another content is another node.
-      reply.opened(OUT_HEADER, handle, Fopen.KEEP_CACHE | Fopen.NOFLUSH);
-    }
-    this.#session.send(request.unique, 16);
-  }
-
-  #countCached(node: Node, by: 1 | -1): void {
-    const count = (this.#cachedOpens.get(node) ?? 0) + by;
-    if (count > 0) this.#cachedOpens.set(node, count);
-    else this.#cachedOpens.delete(node);
+    this.#open.opened(request, { node, reads: { from: 'kernel', backing } });
   }
 
   /** The cache learns of hits that never came to it, many at a time. */
@@ -182,7 +138,7 @@ export class Files {
     const known = this.#nodeFds.get(node);
     if (known !== undefined) this.#nodeFds.delete(node);
     const key = keyOf(node, attributes);
-    const fd = known ?? openSealed(this.#session.options.cacheDir, key, attributes.size);
+    const fd = known ?? this.#localFile(node, attributes);
     if (fd === undefined) return undefined;
     if (known === undefined) this.#touch(key);
     this.#nodeFds.set(node, fd);

@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { ROOT_PATH } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import { SELF } from '#shared/namespace/access.ts';
+import type { Mount } from '#shared/namespace/namespace.ts';
 import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import type { HotTier } from '../joined/hot-tier.ts';
@@ -13,13 +14,14 @@ import { mountAt } from './mounted-device.ts';
 import { detachFrom, type MountpointOptions, unmountFrom } from './mountpoint.ts';
 import { changedRows } from './invalidation.ts';
 import { Notifications } from './notifications.ts';
-import type { ToMain, ToWorker } from './questions.ts';
+import type { SyncIntervals, ToMain, ToWorker } from './questions.ts';
 import { Service, type ServiceDeps } from './service.ts';
 import { eventFd } from './syscalls.ts';
 import type { WorkerData } from './worker.ts';
 
 export interface FuseOptions extends Omit<MountpointOptions, 'isReadOnly'> {
   readonly cacheDir: string;
+  readonly dirtyDir: string;
   /** Where rows can be read: the LMDB metastore, or a hot tier. Undefined: every question goes to the main thread. */
   readonly rows: { readonly file: string; readonly hot: Pick<HotTier, 'onWritten'> | undefined } | undefined;
   readonly leaseMs: number;
@@ -46,23 +48,23 @@ export interface FuseMount {
 const WAKE = Buffer.from(new BigUint64Array([1n]).buffer);
 const WORKER = import.meta.url.endsWith('.ts') ? './worker.ts' : './fuse-worker.js';
 
-export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 'source'>): Promise<FuseMount> {
-  const source = crypto.randomUUID();
+export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promise<FuseMount> {
+  const { source } = deps;
   const { inode: root } = await deps.namespace.stat(SELF, ROOT_PATH);
-  const mountsNow = async () =>
-    Object.fromEntries((await deps.namespace.mounts()).map((mount) => [mount.id, mount.syncIntervalMs]));
+  const mountsNow = async () => syncIntervals(await deps.namespace.mounts());
   const isTraining = options.profile === 'training';
   const { fd, isRoot } = await mountAt({ ...options, isReadOnly: isTraining });
-  const { cacheDir, leaseMs, hasAcls, rows } = options;
+  const { cacheDir, dirtyDir, leaseMs, hasAcls, rows } = options;
   const notifications = new Notifications(fd, () =>
     deps.log('more changes than the kernel could be told of; it will see some of them when its lease ends'),
   );
   const link = new WorkerLink(
-    { service: new Service(fd, { ...deps, source }), notifications, ...deps },
+    { service: new Service(fd, deps), notifications, ...deps },
     {
       session: {
         fd,
         cacheDir,
+        dirtyDir,
         leaseMs,
         hasAcls,
         wantsPassthrough: isRoot,
@@ -80,6 +82,7 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
       if (changed.length > 0) link.tell({ changed });
     }),
     rows?.hot?.onWritten(() => link.committed()),
+    deps.dirty.onSettled((settled) => link.tell({ settled })),
   ];
   const closed = link.ended.then(() => {
     for (const unsubscribe of unsubscribes) unsubscribe?.();
@@ -101,6 +104,14 @@ export async function fuseMount(options: FuseOptions, deps: Omit<ServiceDeps, 's
     },
     evicted: (key) => link.tell({ evicted: key }),
     refreshMounts: async () => link.tell({ mounts: await mountsNow() }),
+  };
+}
+
+function syncIntervals(mounts: readonly Mount[]): SyncIntervals {
+  const root = mounts.find(({ path }) => path === ROOT_PATH);
+  return {
+    byMount: Object.fromEntries(mounts.map((mount) => [mount.id, mount.syncIntervalMs])),
+    root: root?.syncIntervalMs,
   };
 }
 
@@ -148,6 +159,7 @@ class WorkerLink {
     if ('id' in message) this.tell({ id: message.id, ...(await this.#deps.service.answer(message)) });
     else if ('interrupt' in message) this.#deps.service.interrupt(message.interrupt);
     else if ('close' in message) this.#deps.service.closeFile(message.close);
+    else if ('release' in message) this.#deps.service.release(message.release);
     else if ('touched' in message) for (const key of message.touched) this.#deps.cache.touched(key);
     else if ('notices' in message) for (const notice of message.notices) this.#deps.notifications.push(notice);
     else this.#deps.log(message.log);

@@ -1,14 +1,13 @@
 import { ABOVE_ROOT } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import { attributesAt, decodeRow } from '#shared/model/row-codec.ts';
-import { OUT_HEADER, SetAttr } from './protocol.ts';
+import { OUT_HEADER } from './protocol.ts';
 import type { Node } from './nodes.ts';
-import type { Answer, Question, WirePatch } from './questions.ts';
+import type { Answer, Question } from './questions.ts';
 import { errno, FIRST_ARGUMENT, must, nameAt, refuse, Refusal, type Request, u32, u64 } from './requests.ts';
 import type { Session } from './session.ts';
 
 const RENAME_NOREPLACE = 1;
-const NANOS = 1_000_000_000n;
 
 /** Answered here when the rows can; a name that the directory's listing should have and has not is not there. */
 export function lookup(session: Session, request: Request): void {
@@ -59,27 +58,6 @@ export function getAttributes(session: Session, request: Request): void {
     session.sendAttributes(request.unique, node, found, leftMs);
   };
   session.ask(request, { ask: 'stat', path: session.pathOf(node) }, take, kept);
-}
-
-export function setAttributes(session: Session, request: Request): void {
-  const node = session.node(request);
-  const valid = u32(request, 40);
-  if (valid & SetAttr.SIZE) throw new Refusal(errno.EROFS);
-  const time = (seconds: number, nanos: number) =>
-    request.bytes.readBigInt64LE(seconds) * NANOS + BigInt(u32(request, nanos));
-  const patch: WirePatch = {
-    ...(valid & SetAttr.MODE && { mode: u32(request, 108) & 0o7777 }),
-    ...(valid & SetAttr.UID && { uid: u32(request, 116) }),
-    ...(valid & SetAttr.GID && { gid: u32(request, 120) }),
-    ...(valid & SetAttr.ATIME && { atime: valid & SetAttr.ATIME_NOW ? 'now' : time(72, 96) }),
-    ...(valid & SetAttr.MTIME && { mtime: valid & SetAttr.MTIME_NOW ? 'now' : time(80, 100) }),
-  };
-  const question = { ask: 'setAttributes', path: session.pathOf(node), id: node.inodeId, patch } as const;
-  session.ask(request, question, (answer) => {
-    const attributes = must(attributesAt(rowIn(answer)));
-    if (node.attributes) node.attributes = attributes;
-    session.sendAttributes(request.unique, node, attributes);
-  });
 }
 
 export function makeDirectory(session: Session, request: Request): void {

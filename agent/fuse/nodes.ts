@@ -29,7 +29,9 @@ export function contentOf(row: Uint8Array, attributes: HotAttributes): Content {
 /** What the kernel knows of one content. There are as many as it has files in mind, so a node is kept small. */
 export class Node {
   readonly id: number;
-  readonly generation: number;
+  generation: number;
+  /** It is written here: whatever generation its row has meanwhile, it is this node. */
+  isPinned = false;
   inodeId: InodeId;
   parent: Node | undefined;
   name: Name;
@@ -52,10 +54,10 @@ export class Node {
 
   /** Whether this row is of the node's content. */
   isOf(row: Uint8Array, attributes: HotAttributes): boolean {
-    const { inodeId, generation } = this;
+    const { inodeId } = this;
+    if (!this.isPinned && generationOf(attributes) !== this.generation) return false;
     // Short ids are their numbers: no text has to be made of the one in the row.
-    if (!isLongId(inodeId)) return this.id === nodeIdOf(attributes.inodeNumber, generationOf(attributes));
-    return generationOf(attributes) === generation && idAt(row) === inodeId;
+    return isLongId(inodeId) ? idAt(row) === inodeId : attributes.inodeNumber === inodeNumber(inodeId);
   }
 }
 
@@ -74,8 +76,9 @@ const textOf = ({ inodeId, generation }: Content): string => `${inodeId}${genera
 export class Nodes {
   readonly root: Node;
   readonly #byId = new Map<number, Node>();
-  /** Those whose number was another's when they came. */
+  /** Those whose number is not that of their content: it was another's when they came, or they have another content since. */
   readonly #displaced = new Map<string, Node>();
+  readonly #pinned = new Map<InodeId, Node>();
   readonly #onGone: (node: Node) => void;
 
   constructor(root: Node, onGone: (node: Node) => void) {
@@ -115,6 +118,24 @@ export class Nodes {
     return node;
   }
 
+  /** The inode is written here, and stays this node while it is. */
+  pin(node: Node): void {
+    node.isPinned = true;
+    this.#pinned.set(node.inodeId, node);
+  }
+
+  /** From now on it stands for this generation. */
+  unpin(inodeId: InodeId, generation: number | undefined): void {
+    const node = this.#pinned.get(inodeId);
+    if (!node) return;
+    this.#pinned.delete(inodeId);
+    node.isPinned = false;
+    if (generation === undefined || generation === node.generation) return;
+    this.#displaced.delete(textOf(node));
+    node.generation = generation;
+    this.#displaced.set(textOf(node), node);
+  }
+
   forget(id: number, lookups: number): void {
     const node = this.#byId.get(id);
     if (!node || id === ROOT_NODE) return;
@@ -122,18 +143,20 @@ export class Nodes {
     if (node.lookups > 0) return;
     this.#byId.delete(id);
     if (this.#displaced.size > 0 && id !== firstNodeId(node)) this.#displaced.delete(textOf(node));
+    if (node.isPinned) this.#pinned.delete(node.inodeId);
     this.#onGone(node);
   }
 
   #at(first: number, content: Content): Node | undefined {
     const node = this.#byId.get(first);
-    if (!isLongId(content.inodeId) || (node && isSame(node, content))) return node;
-    return this.#displaced.size > 0 ? this.#displaced.get(textOf(content)) : undefined;
+    if (node && isSame(node, content)) return node;
+    const pinned = this.#pinned.size > 0 ? this.#pinned.get(content.inodeId) : undefined;
+    return pinned ?? (this.#displaced.size > 0 ? this.#displaced.get(textOf(content)) : undefined);
   }
 }
 
-function isSame(node: Content, { inodeId, generation }: Content): boolean {
-  return node.inodeId === inodeId && node.generation === generation;
+function isSame(node: Node, { inodeId, generation }: Content): boolean {
+  return node.inodeId === inodeId && (node.isPinned || node.generation === generation);
 }
 
 /** Where a node was last seen; undefined when that makes no sense any more, as when others have moved what lies above it. */

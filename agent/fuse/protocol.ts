@@ -37,6 +37,7 @@ export const Op = {
   FALLOCATE: 43,
   READDIRPLUS: 44,
   RENAME2: 45,
+  LSEEK: 46,
 } as const;
 
 export const Init = {
@@ -58,7 +59,7 @@ export const Init = {
 /** Bits of the second flag word. */
 export const Init2 = { PASSTHROUGH: 1 << 5, HAS_RESEND: 1 << 7 } as const;
 
-export const Fopen = { KEEP_CACHE: 1 << 1, NOFLUSH: 1 << 5, PASSTHROUGH: 1 << 7 } as const;
+export const Fopen = { DIRECT_IO: 1 << 0, KEEP_CACHE: 1 << 1, NOFLUSH: 1 << 5, PASSTHROUGH: 1 << 7 } as const;
 
 export const SetAttr = {
   MODE: 1,
@@ -79,6 +80,7 @@ export const IN_HEADER = 40;
 export const OUT_HEADER = 16;
 export const ENTRY_BYTES = 128;
 export const ATTR_REPLY_BYTES = 104;
+export const OPENED_BYTES = 16;
 export const REQUEST_DATA_MAX = 1 << 20;
 const MINOR = 45;
 const MAX_BACKGROUND = 64;

@@ -1,6 +1,7 @@
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Name, Path } from '#shared/model/names.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
+import type { Settled } from '../dirty/dirty-files.ts';
 import type { ChangedRow, Notice } from './invalidation.ts';
 
 /** Who asks, as the kernel says. */
@@ -30,8 +31,35 @@ export type Question =
   | { readonly ask: 'removeXattr'; readonly path: Path; readonly name: string }
   | { readonly ask: 'open'; readonly path: Path; readonly key: CacheKey; readonly isSmall: boolean }
   | { readonly ask: 'read'; readonly handle: number; readonly offset: number; readonly size: number }
-  | { readonly ask: 'flush' }
+  | {
+      readonly ask: 'create';
+      readonly path: Path;
+      readonly directory: InodeId;
+      readonly name: Name;
+      readonly mode: number;
+      readonly umask: number;
+    }
+  /** Opens a file for writing, until it is released. */
+  | {
+      readonly ask: 'write';
+      readonly path: Path;
+      readonly directory: InodeId;
+      readonly name: Name;
+      readonly id: InodeId;
+      readonly isTruncated: boolean;
+    }
+  /** What closing a written file means, and fsync. */
+  | { readonly ask: 'flush' | 'sync'; readonly id: InodeId }
+  | { readonly ask: 'syncRows' }
   | { readonly ask: 'statfs' };
+
+/** Of the stores, in milliseconds. */
+export interface SyncIntervals {
+  /** By mount id. */
+  readonly byMount: Readonly<Record<string, number>>;
+  /** Of the one at `/`, if there is one. */
+  readonly root: number | undefined;
+}
 
 export interface WirePatch {
   readonly mode?: number;
@@ -60,6 +88,8 @@ export type ToMain =
     }
   | { readonly interrupt: number }
   | { readonly close: number }
+  /** A file has one writer less. */
+  | { readonly release: InodeId }
   | { readonly touched: readonly CacheKey[] }
   | { readonly notices: readonly Notice[] }
   | { readonly log: string };
@@ -68,7 +98,8 @@ export type ToMain =
 export type ToWorker =
   | { readonly id: number; readonly answer: Answer }
   | { readonly id: number; readonly errno: number }
-  | { readonly mounts: Readonly<Record<string, number>> }
+  | { readonly mounts: SyncIntervals }
   /** By others, in one commit. What the kernel is to be told of it comes back as `notices`. */
   | { readonly changed: readonly ChangedRow[] }
-  | { readonly evicted: CacheKey };
+  | { readonly evicted: CacheKey }
+  | { readonly settled: Settled };

@@ -46,3 +46,13 @@ export const FIRST_ARGUMENT = IN_HEADER;
 export function must<Value>(value: Value | undefined): Value {
   return value ?? refuse(errno.EIO);
 }
+
+/** Work on a local file, whose failures are those of the caller's file. */
+export function locally<Result>(act: () => Result): Result {
+  try {
+    return act();
+  } catch (error) {
+    const { errno: number } = error as NodeJS.ErrnoException;
+    throw number === undefined ? error : new Refusal(-number);
+  }
+}

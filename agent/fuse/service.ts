@@ -1,17 +1,23 @@
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isFault, LeatError, toLeatError } from '#shared/model/faults.ts';
+import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode } from '#shared/model/inode.ts';
+import { toText } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import { SETGID } from '#shared/namespace/access.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
 import type { CachedFile, DataCache, Fetch } from '../cache/data-cache.ts';
+import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import { OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
 import type { Answer, Caller, Question, ToMain } from './questions.ts';
+import { WritingService } from './writing-service.ts';
 
 export interface ServiceDeps {
   readonly namespace: Namespace;
   readonly cache: DataCache;
+  readonly dirty: DirtyFiles;
   readonly fetchFor: (found: Found) => Fetch;
   readonly flushed: () => Promise<void>;
   readonly capacity: () => Promise<{ readonly total: number; readonly free: number }>;
@@ -21,6 +27,9 @@ export interface ServiceDeps {
 }
 
 const REPLIES_KEPT = 4;
+/** So often it is looked whether another agent has stored what it wrote. */
+const LOOKS_MAX = 50;
+const LOOK_PAUSE_MS = 100;
 
 interface OpenFile {
   readonly file: CachedFile;
@@ -34,6 +43,7 @@ type Ask<Kind extends Question['ask']> = Question & { readonly ask: Kind };
 /** The main thread's side of a mount: answers what the worker cannot, by the namespace and the cache. */
 export class Service {
   readonly #deps: ServiceDeps;
+  readonly #writing: WritingService;
   readonly #fd: number;
   readonly #open = new Map<number, OpenFile>();
   readonly #running = new Map<number, AbortController>();
@@ -43,6 +53,7 @@ export class Service {
   constructor(fd: number, deps: ServiceDeps) {
     this.#fd = fd;
     this.#deps = deps;
+    this.#writing = new WritingService(deps);
   }
 
   /** The answer, or the errno to refuse with. */
@@ -61,6 +72,10 @@ export class Service {
 
   interrupt(id: number): void {
     this.#running.get(id)?.abort(new LeatError('interrupted', 'the reader was interrupted'));
+  }
+
+  release(id: InodeId): void {
+    this.#writing.release(id);
   }
 
   closeFile(handle: number): void {
@@ -115,7 +130,7 @@ export class Service {
       case 'rename':
         return rowOf(await namespace.rename(actor, question.path, question.to, { noReplace: question.noReplace }));
       case 'setAttributes':
-        return rowOf(await namespace.setAttributes(actor, question.path, question.patch, { id: question.id }));
+        return rowOf(await this.#setAttributes(actor, question));
       case 'setXattr':
         return rowOf(await this.#setXattr(actor, question));
       case 'removeXattr':
@@ -124,9 +139,14 @@ export class Service {
         return this.#openFile(actor, question, signal);
       case 'read':
         return this.#read(question, unique, signal);
-      case 'flush':
+      case 'syncRows':
         await this.#deps.flushed();
         return { done: true };
+      case 'create':
+      case 'write':
+      case 'flush':
+      case 'sync':
+        return this.#writing.answer(actor, question);
       case 'statfs':
         return this.#deps.capacity();
     }
@@ -142,6 +162,12 @@ export class Service {
     return namespace.setXattr(actor, path, name, value, mode);
   }
 
+  #setAttributes(actor: Actor, { path, patch, id }: Ask<'setAttributes'>): Promise<Inode> {
+    const act = () => this.#deps.namespace.setAttributes(actor, path, patch, { id });
+    const file = this.#deps.dirty.get(id);
+    return file && patch.mtime !== undefined ? file.settingTimes(act) : act();
+  }
+
   /**
    * A small file is fetched now, so that its reads need nobody. When the store has another version than the row, the row is
    * brought in step and the kernel told to look the name up again (ESTALE makes it do so by itself).
@@ -149,6 +175,8 @@ export class Service {
   async #openFile(actor: Actor, { path, key, isSmall }: Ask<'open'>, signal: AbortSignal): Promise<Answer> {
     const found = await this.#deps.namespace.stat(actor, path);
     const { inode } = found;
+    // What this agent has written itself the worker opens on its own.
+    if (inode.dirty) throw await this.#stored(actor, found);
     if (inode.id !== key.id || inode.generation !== key.generation) throw stale(found);
     const file = this.#deps.cache.open(key, inode.size, this.#refreshing(found));
     let isKept = false;
@@ -161,6 +189,19 @@ export class Service {
     const handle = ++this.#handles;
     this.#open.set(handle, { file, reads: 0, isClosed: false });
     return { handle };
+  }
+
+  /** Another agent has its bytes: once they are in the store it has another content. */
+  async #stored(actor: Actor, { path }: Found): Promise<LeatError> {
+    for (let look = 0; look < LOOKS_MAX; look++) {
+      const found = await this.#deps.namespace.stat(actor, path);
+      if (!found.inode.dirty) return stale(found);
+      await sleep(LOOK_PAUSE_MS);
+    }
+    return new LeatError(
+      'unavailable',
+      `${toText(path)}: its bytes are at another agent, which has not stored them yet`,
+    );
   }
 
   #refreshing(found: Found): Fetch {

@@ -4,9 +4,10 @@ import { joinPath, type Name, type Path } from '#shared/model/names.ts';
 import { attributesAt, decodeRow, type HotAttributes, idAt } from '#shared/model/row-codec.ts';
 import type { Rows } from '../embedded/lmdb-rows.ts';
 import type { Counters } from './counters.ts';
+import { LiveFiles } from './live-files.ts';
 import { contentOf, Node, Nodes, pathOf, ROOT_NODE } from './nodes.ts';
 import { ATTR_REPLY_BYTES, ENTRY_BYTES, OUT_HEADER, Reply, REQUEST_DATA_MAX, type Timeout } from './protocol.ts';
-import type { Answer, Question, ToMain } from './questions.ts';
+import type { Answer, Question, SyncIntervals, ToMain } from './questions.ts';
 import { errno, must, Refusal, refuse, type Request, type Unique } from './requests.ts';
 
 /** Rows younger than this may still be taken back: the namespace confirms them. */
@@ -15,6 +16,7 @@ const YOUNG_MS = 10_000;
 export interface SessionOptions {
   readonly fd: number;
   readonly cacheDir: string;
+  readonly dirtyDir: string;
   readonly leaseMs: number;
   readonly hasAcls: boolean;
   readonly wantsPassthrough: boolean;
@@ -27,6 +29,8 @@ interface SessionMeans {
   readonly post: (message: ToMain) => void;
   /** The kernel has forgotten a node. */
   readonly onGone: (node: Node) => void;
+  /** Somebody has it open by way of us. */
+  readonly isHeld: (node: Node) => boolean;
 }
 
 interface Waiting {
@@ -53,6 +57,7 @@ export class Session {
   readonly options: SessionOptions;
   readonly rows: Rows | undefined;
   readonly nodes: Nodes;
+  readonly live: LiveFiles;
   readonly reply = new Reply(REQUEST_DATA_MAX);
   readonly #lease: Timeout;
   readonly #means: SessionMeans;
@@ -61,8 +66,7 @@ export class Session {
   #commits = 0;
   /** Of the rows, taken since the event loop has last had a turn. */
   snapshots = 0;
-  /** By mount id, as the namespace has them. */
-  syncIntervals: Readonly<Record<string, number>> = {};
+  #syncIntervals: SyncIntervals = { byMount: {}, root: undefined };
 
   constructor(options: SessionOptions, rows: Rows | undefined, means: SessionMeans) {
     this.options = options;
@@ -74,6 +78,13 @@ export class Session {
     const root = new Node(ROOT_NODE, contentOf(bytes, attributes), undefined, '' as Name);
     root.attributes = attributes;
     this.nodes = new Nodes(root, (node) => means.onGone(node));
+    this.live = new LiveFiles(options.dirtyDir, { nodes: () => this.nodes, isHeld: (node) => means.isHeld(node) });
+  }
+
+  /** As the namespace has them. */
+  set syncIntervals(intervals: SyncIntervals) {
+    this.#syncIntervals = intervals;
+    this.nodes.root.syncIntervalMs = intervals.root;
   }
 
   post(message: ToMain): void {
@@ -151,14 +162,20 @@ export class Session {
 
   /** One lookup more of what a row of this directory says; replies with it. */
   sendEntry(request: Request, parent: Node, { name, row, leftMs }: FoundEntry): void {
-    const attributes = must(attributesAt(row));
-    const node = this.looked(parent, name, { row, attributes });
-    this.reply.entry(OUT_HEADER, node.id, attributes, this.timeoutOf(node, leftMs));
+    this.enter(parent, name, row, leftMs);
     this.send(request.unique, ENTRY_BYTES);
   }
 
+  /** Writes the entry into the reply. */
+  enter(parent: Node, name: Name, row: Uint8Array, leftMs?: number): Node {
+    const attributes = must(attributesAt(row));
+    const node = this.looked(parent, name, { row, attributes });
+    this.reply.entry(OUT_HEADER, node.id, this.live.shown(node, attributes), this.timeoutOf(node, leftMs));
+    return node;
+  }
+
   sendAttributes(unique: Unique, node: Node, attributes: HotAttributes, leftMs?: number): void {
-    this.reply.attributeReply(OUT_HEADER, attributes, this.timeoutOf(node, leftMs));
+    this.reply.attributeReply(OUT_HEADER, this.live.shown(node, attributes), this.timeoutOf(node, leftMs));
     this.send(unique, ATTR_REPLY_BYTES);
   }
 
@@ -245,7 +262,7 @@ export class Session {
 
   #mountInterval(bytes: Uint8Array): number | undefined {
     const row = decodeRow(bytes);
-    return row.kind === 'record' || row.mount === undefined ? undefined : (this.syncIntervals[row.mount] ?? 0);
+    return row.kind === 'record' || row.mount === undefined ? undefined : (this.#syncIntervals.byMount[row.mount] ?? 0);
   }
 }
 

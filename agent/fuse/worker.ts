@@ -9,11 +9,14 @@ import { Files } from './files.ts';
 import { noticeOf } from './invalidation.ts';
 import * as metadata from './metadata.ts';
 import * as xattrs from './xattrs.ts';
+import { setAttributes } from './set-attributes.ts';
 import { Init, Init2, Op, OUT_HEADER, REQUEST_DATA_MAX } from './protocol.ts';
-import type { ToWorker } from './questions.ts';
+import type { SyncIntervals, ToWorker } from './questions.ts';
 import { errno, type Request, u32, u64 } from './requests.ts';
+import { OpenFiles } from './open-files.ts';
 import { Session, type SessionOptions } from './session.ts';
 import { readNow, twoReadable } from './syscalls.ts';
+import { isWriting, Writing } from './writing.ts';
 
 export interface WorkerData {
   readonly session: SessionOptions;
@@ -22,7 +25,7 @@ export interface WorkerData {
   readonly wakeFd: number;
   /** The memory of `Counters`. */
   readonly counters: SharedArrayBuffer;
-  readonly mounts: Readonly<Record<string, number>>;
+  readonly mounts: SyncIntervals;
 }
 
 const REQUEST_BYTES_MAX = REQUEST_DATA_MAX + 8192;
@@ -48,11 +51,13 @@ async function main(data: WorkerData): Promise<void> {
     counters,
     post: (message) => port.postMessage(message),
     onGone: (node) => files.drop(node),
+    isHeld: (node) => open.isCached(node),
   });
-  const files = new Files(session);
+  const open = new OpenFiles(session);
+  const files = new Files(session, open);
   const directories = new Directories(session);
   session.syncIntervals = data.mounts;
-  const handle = handlers(session, files, directories);
+  const handle = handlers(session, { files, directories, writing: new Writing(session, open) });
   const buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES_MAX);
   const sleep = sleeper(data, counters);
 
@@ -129,7 +134,8 @@ function receive(session: Session, files: Files, message: ToWorker): void {
   else if ('changed' in message) {
     const notices = message.changed.flatMap((row) => noticeOf(session.nodes, row) ?? []);
     if (notices.length > 0) session.post({ notices });
-  } else {
+  } else if ('settled' in message) session.live.settled(message.settled.id, message.settled.generation);
+  else {
     const { id, generation } = message.evicted;
     const node = session.nodes.find({ inodeId: id, generation });
     if (node) files.drop(node);
@@ -147,13 +153,19 @@ function parse(bytes: Buffer, length: number): Request {
   };
 }
 
-function handlers(session: Session, files: Files, directories: Directories): (request: Request) => void {
+interface Handlers {
+  readonly files: Files;
+  readonly directories: Directories;
+  readonly writing: Writing;
+}
+
+function handlers(session: Session, { files, directories, writing }: Handlers): (request: Request) => void {
   const empty = (request: Request) => session.send(request.unique, 0);
   const refuse = (code: number) => (request: Request) => session.error(request.unique, code);
   const table = new Map<number, (request: Request) => void>([
     [Op.LOOKUP, (request) => metadata.lookup(session, request)],
     [Op.GETATTR, (request) => metadata.getAttributes(session, request)],
-    [Op.SETATTR, (request) => metadata.setAttributes(session, request)],
+    [Op.SETATTR, (request) => setAttributes(session, writing, request)],
     [Op.READLINK, (request) => metadata.readLink(session, request)],
     [Op.SYMLINK, (request) => metadata.makeSymlink(session, request)],
     [Op.MKDIR, (request) => metadata.makeDirectory(session, request)],
@@ -168,23 +180,24 @@ function handlers(session: Session, files: Files, directories: Directories): (re
     [Op.STATFS, (request) => metadata.statfs(session, request)],
     [Op.FORGET, (request) => metadata.forget(session, request)],
     [Op.BATCH_FORGET, (request) => metadata.forgetMany(session, request)],
-    [Op.OPEN, (request) => files.open(request)],
+    [Op.OPEN, (request) => (isWriting(u32(request, 40)) ? writing : files).open(request)],
+    [Op.CREATE, (request) => writing.create(request)],
+    [Op.WRITE, (request) => writing.write(request)],
+    [Op.FALLOCATE, (request) => writing.allocate(request)],
+    [Op.LSEEK, (request) => writing.seek(request)],
+    [Op.FLUSH, (request) => writing.flush(request)],
+    [Op.FSYNC, (request) => writing.sync(request)],
     [Op.READ, (request) => files.read(request)],
-    [Op.RELEASE, (request) => files.release(request)],
+    [Op.RELEASE, (request) => writing.release(request)],
     [Op.OPENDIR, (request) => directories.open(request)],
     [Op.READDIR, (request) => directories.read(request, false)],
     [Op.READDIRPLUS, (request) => directories.read(request, true)],
     [Op.RELEASEDIR, (request) => directories.release(request)],
-    [Op.FSYNC, empty],
-    [Op.FSYNCDIR, (request) => session.ask(request, { ask: 'flush' }, () => empty(request))],
+    [Op.FSYNCDIR, (request) => session.ask(request, { ask: 'syncRows' }, () => empty(request))],
     [Op.DESTROY, empty],
     [Op.INIT, (request) => init(session, request)],
     [Op.INTERRUPT, (request) => session.interrupted(u64(request, 40))],
-    // Content is not written through the mount yet.
-    [Op.CREATE, refuse(errno.EROFS)],
-    [Op.MKNOD, refuse(errno.EROFS)],
-    [Op.WRITE, refuse(errno.EROFS)],
-    [Op.FALLOCATE, refuse(errno.EROFS)],
+    [Op.MKNOD, refuse(errno.EPERM)],
     [Op.LINK, refuse(errno.EPERM)],
   ]);
   const unknown = refuse(errno.ENOSYS); // the kernel remembers it, and does without
@@ -202,6 +215,7 @@ function init(session: Session, request: Request): void {
   const offered2 = offered & Init.INIT_EXT ? u32(request, 56) : 0;
   const wanted =
     Init.ASYNC_READ |
+    Init.ATOMIC_O_TRUNC |
     Init.BIG_WRITES |
     Init.DONT_MASK |
     Init.DO_READDIRPLUS |

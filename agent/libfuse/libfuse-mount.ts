@@ -26,7 +26,7 @@ const DETACHED_MS_MAX = 500;
  */
 export async function libfuseMount(
   { at, profile, allowOther }: Pick<FuseOptions, 'at' | 'profile' | 'allowOther'>,
-  deps: Omit<ServiceDeps, 'source'>,
+  deps: ServiceDeps,
 ): Promise<FuseMount> {
   if (allowOther)
     throw new LeatError(

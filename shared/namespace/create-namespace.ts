@@ -2,9 +2,10 @@ import { isFault } from '../model/faults.ts';
 import { INTENTS, ROOT } from '../model/ids.ts';
 import type { Inode, MountId } from '../model/inode.ts';
 import type { Name } from '../model/names.ts';
+import { demandAccess, demandWritable, WRITE } from './access.ts';
 import { setAttributes } from './attributes.ts';
 import { beginUpload, finishUpload, refresh, write } from './content.ts';
-import { type Context, inodeAt, type NamespaceDeps, nanosOf } from './context.ts';
+import { type Context, inodeAt, type NamespaceDeps, nanosOf, type Place } from './context.ts';
 import { create, mkdir, symlink } from './create.ts';
 import { keptFirstAt } from './directory-keys.ts';
 import { DirectoryTimes } from './directory-times.ts';
@@ -14,7 +15,7 @@ import { beginLocks, lock } from './locks.ts';
 import { loadMounts, refreshMounts } from './mount-table.ts';
 import { MountLeases } from './mount-leases.ts';
 import { mount, mountsOf, unmount } from './mounts.ts';
-import type { Namespace } from './namespace.ts';
+import type { Actor, Namespace } from './namespace.ts';
 import { notice } from './notices.ts';
 import { remove, removeTree } from './remove.ts';
 import { rename } from './rename.ts';
@@ -65,7 +66,9 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
   const reclaimer = deps.isShared ? undefined : runReclaimer(context);
   return {
     async stat(actor, path, options) {
-      const { inode, path: found, origin } = await patient(context, () => resolveOne(context, actor, path, options));
+      const place = await patient(context, () => resolveOne(context, actor, path, options));
+      if (options?.toWrite) demandWrite(context, actor, place);
+      const { inode, path: found, origin } = place;
       return { inode, path: found, ...(origin && { origin }) };
     },
     list: (actor, path, page) => patient(context, () => list(context, actor, path, page)),
@@ -119,6 +122,11 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
       for (const { store } of context.mounted.values()) await store.close();
     },
   };
+}
+
+function demandWrite(context: Context, actor: Actor, place: Place): void {
+  demandWritable(context, place);
+  demandAccess(actor, place, WRITE);
 }
 
 /** What others owe counts too. */

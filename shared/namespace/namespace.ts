@@ -74,6 +74,11 @@ export interface RenameOptions extends Expectation {
   readonly noReplace?: boolean;
 }
 
+export interface StatOptions {
+  readonly follow?: boolean;
+  readonly toWrite?: boolean;
+}
+
 /** What the caller knew about a place when it asked; another inode there answers `changed`, and the caller looks again. */
 export interface Expectation {
   readonly id?: InodeId;
@@ -108,7 +113,8 @@ export interface HeldLock {
  * before the end are always followed. Failures are `LeatError`s. All mutations are linearizable, and committed when they answer.
  */
 export interface Namespace {
-  stat(actor: Actor, path: Path, options?: { readonly follow?: boolean }): Promise<Found>;
+  /** With `toWrite` only what this actor may write. */
+  stat(actor: Actor, path: Path, options?: StatOptions): Promise<Found>;
   /** A page, ascending by name; loads the directory from its store on first touch. */
   list(actor: Actor, path: Path, page: { readonly after?: Name; readonly limit: number }): Promise<Listing>;
   /** With `parents` as `mkdir -p`: what is there is no error. */

@@ -110,7 +110,10 @@ const RowOf = Key.extend({ id: Id });
 
 /** The interface `Namespace` as messages: what an operation is asked with, and what it answers. */
 export const OPERATIONS = {
-  stat: { input: At.extend({ follow: z.boolean().exactOptional() }), answer: Found },
+  stat: {
+    input: At.extend({ follow: z.boolean().exactOptional(), toWrite: z.boolean().exactOptional() }),
+    answer: Found,
+  },
   list: {
     input: At.extend({ after: NameText.exactOptional(), limit: z.int().min(1).max(PAGE_ENTRIES_MAX) }),
     answer: Listing,

@@ -145,10 +145,22 @@ for (const binding of NAMESPACES)
       expect(await python(`os.setxattr(p, 'system.x', b'')`)).toContain('[Errno 95]');
     });
 
-    it('says of file contents that they cannot be written yet', async () => {
-      await expect(writeFile(at('a'), 'x')).rejects.toMatchObject({ code: 'EROFS' });
-      await expect(writeFile(at('new'), 'x')).rejects.toMatchObject({ code: 'EROFS' });
-      expect(await readFile(at('a'), 'utf8')).toBe('this is a');
+    it('writes contents of files, which are in the folder when they are closed', async () => {
+      await writeFile(at('a'), 'other');
+      await writeFile(at('new'), 'made here', { mode: 0o640 });
+      await writeFile(at('d/e/f'), ' and more', { flag: 'a' });
+      expect(await readFile(kept('a'), 'utf8')).toBe('other');
+      expect(await readFile(kept('new'), 'utf8')).toBe('made here');
+      expect(await readFile(kept('d/e/f'), 'utf8')).toBe('deep and more');
+      expect(await readFile(at('d/e/f'), 'utf8')).toBe('deep and more');
+      expect((await stat(kept('new'))).mode & 0o7777).toBe(0o640);
+      expect((await stat(at('new'))).size).toBe(9);
+      const file = await open(at('a'), 'r+');
+      await file.write('O', 0);
+      await file.truncate(3);
+      expect(await readFile(at('a'), 'utf8')).toBe('Oth');
+      await file.close();
+      expect(await readFile(kept('a'), 'utf8')).toBe('Oth');
     });
 
     it('sees at once what others change, however long the kernel may remember', async () => {

@@ -5,10 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { dataCache } from '#agent/cache/data-cache.ts';
 import { localFeed } from '#agent/embedded/change-feed.ts';
 import { heapMetastore } from '#agent/embedded/heap-metastore.ts';
+import { DirtyFiles } from '#agent/dirty/dirty-files.ts';
 import { fuseMount } from '#agent/fuse/fuse-mount.ts';
 import { hotTier } from '#agent/joined/hot-tier.ts';
 import { joinedNamespace } from '#agent/joined/joined-namespace.ts';
 import { readOnly } from '#agent/joined/remote-rows.ts';
+import { SELF } from '#shared/namespace/access.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import type { RowChange } from '#shared/ports/change-feed.ts';
 import { memoryUnderStore } from '#shared/under-stores/memory.ts';
@@ -71,12 +73,26 @@ export async function sharedTable({ feedMs }: { readonly feedMs: () => number | 
       onEvicted: () => {},
       log,
     });
+    const fetchFor = () => () => Promise.reject(new Error('nothing here has bytes'));
+    const dirty = new DirtyFiles({
+      dir: join(data, 'dirty'),
+      namespace,
+      cache,
+      fetchFor,
+      feed: own,
+      storeOf: () => undefined,
+      holder: 'here',
+      actor: SELF,
+      flushed: async () => {},
+      log,
+    });
     const mount = await fuseMount(
       {
         at,
         allowOther: false,
         profile: 'general',
         cacheDir: join(data, 'cache'),
+        dirtyDir: join(data, 'dirty'),
         rows: { file: hot.rowsFile, hot },
         leaseMs,
         hasAcls: true,
@@ -85,7 +101,9 @@ export async function sharedTable({ feedMs }: { readonly feedMs: () => number | 
       {
         namespace,
         cache,
-        fetchFor: () => () => Promise.reject(new Error('nothing here has bytes')),
+        dirty,
+        source: crypto.randomUUID(),
+        fetchFor,
         flushed: async () => {},
         capacity: async () => ({ total: 1, free: 1 }),
         log: (line) => process.stderr.write(`${line}\n`),
@@ -94,6 +112,7 @@ export async function sharedTable({ feedMs }: { readonly feedMs: () => number | 
     ends.push(async () => {
       unsubscribe();
       await mount.detach();
+      await dirty.close();
       await cache.close();
       await hot.close();
     });

@@ -1,0 +1,121 @@
+import { closeSync, constants, fstatSync, openSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import type { InodeId } from '#shared/model/ids.ts';
+import type { Inode, Nanos } from '#shared/model/inode.ts';
+import type { RowOf } from '#shared/namespace/intent.ts';
+import type { RowKey } from '#shared/ports/metastore.ts';
+import { dirtyPath } from './dirty-paths.ts';
+import { setTimes } from './local-calls.ts';
+
+const PRIVATE = 0o600;
+
+/** Size and time of a content: when both are equal, so is what they are of. */
+export interface Stamp {
+  readonly size: number;
+  readonly mtime: Nanos;
+}
+
+/** One file that is written here: where its bytes lie, and what its row says of them. */
+export class DirtyFile {
+  readonly #dir: string;
+  id: InodeId;
+  /** Where its row is; undefined once it has been removed. */
+  at: RowKey | undefined;
+  /** What its row says: of this generation, and no more than that. */
+  row: Stamp & { readonly generation: number };
+  /** The row says that it is dirty. */
+  isDirty: boolean;
+  /** Who has it open for writing. */
+  writers = 0;
+  /** It has been written, whatever its times say: they were set since. */
+  #isModified = false;
+  #fd: number | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(dir: string, at: RowKey, inode: Inode) {
+    this.#dir = dir;
+    this.id = inode.id;
+    this.at = at;
+    this.row = inode;
+    this.isDirty = inode.dirty !== undefined;
+  }
+
+  get path(): string {
+    return dirtyPath(this.#dir, this.id);
+  }
+
+  /** Opened when it is first needed, and closed with the file. */
+  get fd(): number {
+    return (this.#fd ??= openSync(this.path, constants.O_RDWR | constants.O_CREAT, PRIVATE));
+  }
+
+  get rowOf(): RowOf | undefined {
+    return this.at && { ...this.at, id: this.id };
+  }
+
+  /** Undefined: nothing of it is here. */
+  stat(): Stamp | undefined {
+    const stat =
+      this.#fd === undefined
+        ? statSync(this.path, { bigint: true, throwIfNoEntry: false })
+        : fstatSync(this.#fd, { bigint: true });
+    return stat && { size: Number(stat.size), mtime: stat.mtimeNs };
+  }
+
+  /** It has been written since its row was. */
+  get isChanged(): boolean {
+    const now = this.stat();
+    return now !== undefined && (this.#isModified || !isSame(now, this.row));
+  }
+
+  /** Its row says now what was here then. */
+  isNow(inode: Inode): void {
+    this.row = inode;
+    this.isDirty = inode.dirty !== undefined;
+    this.#isModified = false;
+  }
+
+  /** Somebody sets its times, by its row; `act` answers the row. The bytes that were written before count as written. */
+  async settingTimes(act: () => Promise<Inode>): Promise<Inode> {
+    const before = this.stat();
+    const inode = await act();
+    const now = this.stat();
+    if (!before || !now) return inode;
+    this.#isModified ||= !isSame(before, this.row) || !isSame(before, now);
+    setTimes(this.fd, { mtime: inode.mtime });
+    this.row = { ...this.row, mtime: inode.mtime };
+    return inode;
+  }
+
+  /** It goes on as another inode. */
+  become(at: RowKey, inode: Inode): void {
+    const before = this.path;
+    this.id = inode.id;
+    renameSync(before, this.path);
+    this.at = at;
+    this.isNow(inode);
+  }
+
+  /** One after the other, whatever has become of the one before. */
+  inTurn<Result>(act: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(act, act);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  /** Who has it open goes on. */
+  remove(): void {
+    this.close();
+    try {
+      unlinkSync(this.path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+export const isSame = (a: Stamp, b: Stamp): boolean => a.size === b.size && a.mtime === b.mtime;

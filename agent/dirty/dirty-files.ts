@@ -1,0 +1,295 @@
+import { fdatasyncSync, truncateSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LeatError, toLeatError } from '#shared/model/faults.ts';
+import type { InodeId } from '#shared/model/ids.ts';
+import type { Inode } from '#shared/model/inode.ts';
+import { toText } from '#shared/model/names.ts';
+import type { Actor, Found } from '#shared/namespace/namespace.ts';
+import type { WrittenFile } from '#shared/namespace/written.ts';
+import type { ChangeFeed, CommitEvent } from '#shared/ports/change-feed.ts';
+import type { RowKey } from '#shared/ports/metastore.ts';
+import { keptBeside } from './conflicts.ts';
+import { DirtyFile } from './dirty-file.ts';
+import { makeShards } from './dirty-paths.ts';
+import { type TakeOverDeps, takenOver } from './take-over.ts';
+import { Journal } from './journal.ts';
+import { persist, type PersistDeps } from './persist.ts';
+
+const RETRY_MS_FIRST = 1000;
+const RETRY_MS_MAX = 60_000;
+/** So long a file may have no place, until the feed tells where it was moved. */
+const LOST_LOOKS_MAX = 100;
+const LOST_PAUSE_MS = 50;
+
+export interface DirtyFilesDeps extends PersistDeps, TakeOverDeps {
+  readonly feed: ChangeFeed;
+  /** By whom rows are changed. */
+  readonly actor: Actor;
+  /** All that has been committed is on the disk. */
+  readonly flushed: () => Promise<void>;
+  readonly log: (line: string) => void;
+}
+
+/** Nobody writes the file any more, and its row says all that there is to say. `generation` undefined: it was removed. */
+export interface Settled {
+  readonly id: InodeId;
+  readonly generation: number | undefined;
+}
+
+/**
+ * The files that are written here. Their bytes lie in local files that nothing evicts, until they are in their store, or for
+ * good where they have none. What is under way survives the death of the process.
+ */
+export class DirtyFiles {
+  readonly #settledListeners = new Set<(settled: Settled) => void>();
+  readonly #deps: DirtyFilesDeps;
+  readonly #journal: Journal;
+  readonly #files = new Map<InodeId, DirtyFile>();
+  readonly #opening = new Map<InodeId, Promise<unknown>>();
+  readonly #unsubscribe: () => void;
+  readonly #ended = new AbortController();
+  readonly #behind = new Set<Promise<void>>();
+
+  constructor(deps: DirtyFilesDeps) {
+    this.#deps = deps;
+    makeShards(deps.dir);
+    this.#journal = new Journal(`${deps.dir}/journal`);
+    this.#unsubscribe = deps.feed.subscribe((event) => this.#follow(event));
+  }
+
+  /** What this agent is called in rows. */
+  get holder(): string {
+    return this.#deps.holder;
+  }
+
+  get(id: InodeId): DirtyFile | undefined {
+    return this.#files.get(id);
+  }
+
+  /** Under way: written, or on their way to a store. */
+  get count(): number {
+    return this.#files.size;
+  }
+
+  onSettled(listener: (settled: Settled) => void): () => void {
+    this.#settledListeners.add(listener);
+    return () => this.#settledListeners.delete(listener);
+  }
+
+  /** A new file, which its creator has open for writing. */
+  created(at: RowKey, inode: Inode): DirtyFile {
+    const file = this.#files.get(inode.id) ?? this.#begin(new DirtyFile(this.#deps.dir, at, inode));
+    file.writers++;
+    return file;
+  }
+
+  /** Opens a file for writing. Ends with `release`. */
+  async open(found: Found, at: RowKey, { isTruncated }: { readonly isTruncated: boolean }): Promise<DirtyFile> {
+    const { id } = found.inode;
+    while (this.#opening.has(id)) await this.#opening.get(id);
+    let file = this.#files.get(id);
+    if (!file) {
+      const opening = takenOver(this.#deps, found, { at, isTruncated }).then((taken) => this.#begin(taken));
+      this.#opening.set(
+        id,
+        opening.catch(() => undefined),
+      );
+      try {
+        file = await opening;
+      } finally {
+        this.#opening.delete(id);
+      }
+    }
+    this.again(file, { isTruncated });
+    return file;
+  }
+
+  /** One writer more of a file that is under way, which may have no name any more. */
+  again(file: DirtyFile, { isTruncated }: { readonly isTruncated: boolean }): void {
+    file.writers++;
+    if (isTruncated) truncateSync(file.path, 0);
+  }
+
+  /** Its last writer leaves it behind: the row is brought in step, and what is owed to the store is sent. */
+  release(file: DirtyFile): void {
+    file.writers--;
+    if (file.writers === 0) this.#track(this.#settle(file));
+  }
+
+  /** What `close` means: the row tells, and where the file is written through it is in its store. */
+  flush(file: DirtyFile): Promise<void> {
+    return file.inTurn(async () => {
+      const found = await this.#commit(file);
+      if (found && file.isDirty && isThrough(found)) await this.#persist(file, found);
+    });
+  }
+
+  /** What `fsync` means: bytes and row are on the disk, and of a THROUGH file in the store. */
+  sync(file: DirtyFile): Promise<void> {
+    return file.inTurn(async () => {
+      fdatasyncSync(file.fd);
+      const found = await this.#commit(file);
+      if (found && file.isDirty && found.writeType === 'THROUGH') await this.#persist(file, found);
+      await this.#deps.flushed();
+    });
+  }
+
+  /** What the process before has left under way. */
+  async recover(): Promise<void> {
+    for (const at of this.#journal.all) {
+      if (this.#files.has(at.id)) continue;
+      const found = await this.#deps.namespace.find(at);
+      if (!found) {
+        const file = new DirtyFile(this.#deps.dir, at, { id: at.id, size: 0, mtime: 0n, generation: 0 } as Inode);
+        const size = file.stat()?.size ?? 0;
+        if (size === 0) this.#drop(file);
+        else this.#deps.log(`${toText(at.name)}: what was written to it is at ${file.path}; its entry is gone`);
+        continue;
+      }
+      const file = this.#begin(new DirtyFile(this.#deps.dir, at, found.inode));
+      if (file.stat()) this.#track(this.#settle(file));
+      else this.#forget(file, found.inode.generation);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#ended.abort();
+    while (this.#behind.size > 0) await Promise.allSettled(this.#behind);
+    this.#unsubscribe();
+    for (const file of this.#files.values()) file.close();
+    this.#journal.close();
+  }
+
+  #begin(file: DirtyFile): DirtyFile {
+    if (file.at) this.#journal.note({ ...file.at, id: file.id });
+    this.#files.set(file.id, file);
+    return file;
+  }
+
+  /** The row says what is here. Undefined: the file has been removed. */
+  async #commit(file: DirtyFile): Promise<WrittenFile | undefined> {
+    const { namespace, actor, holder } = this.#deps;
+    for (let look = 0; look < LOST_LOOKS_MAX; look++) {
+      const at = file.rowOf;
+      if (!at) return undefined;
+      const stamp = file.isChanged && file.stat();
+      const { generation } = file.row;
+      const found = stamp
+        ? await namespace.written(actor, at, { ...stamp, holder, generation })
+        : await namespace.find(at);
+      if (found && stamp) file.isNow({ ...found.inode, ...stamp });
+      if (found) return found;
+      // Moved or removed: the feed tells, here at once and from elsewhere in a moment.
+      if (file.at === undefined || file.at.name !== at.name || file.at.directory !== at.directory) continue;
+      await sleep(LOST_PAUSE_MS);
+    }
+    this.#deps.log(`${file.path}: the entry of this file is not found any more`);
+    file.at = undefined;
+    return undefined;
+  }
+
+  async #persist(file: DirtyFile, { path }: Found): Promise<void> {
+    const persisted = await persist(this.#deps, file);
+    if (typeof persisted === 'string') return;
+    throw new LeatError(
+      'changed',
+      `${toText(path)}: has another content in its store than the one that was written upon`,
+    );
+  }
+
+  /** As often as it takes. */
+  async #settle(file: DirtyFile): Promise<void> {
+    for (let delay = RETRY_MS_FIRST; ; delay = Math.min(delay * 2, RETRY_MS_MAX)) {
+      try {
+        return await file.inTurn(() => this.#settleNow(file));
+      } catch (error) {
+        if (this.#ended.signal.aborted) return;
+        const { message } = toLeatError(error);
+        this.#deps.log(`${toText(file.at?.name ?? '')} could not be stored, tried again in ${delay} ms: ${message}`);
+        await sleep(delay, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #settleNow(file: DirtyFile): Promise<void> {
+    if (file.writers > 0 || this.#files.get(file.id) !== file) return;
+    const found = await this.#commit(file);
+    if (file.writers > 0) return;
+    if (!found) return this.#drop(file);
+    if (!file.isDirty) return this.#giveBack(file);
+    if (found.writeType === 'MUST_CACHE') return this.#forget(file, file.row.generation);
+    const persisted = await persist(this.#deps, file);
+    if (file.writers > 0) return;
+    if (typeof persisted !== 'string') return this.#keepBeside(file, persisted.conflict);
+    if (persisted === 'gone') return this.#drop(file);
+    if (persisted === 'postponed') throw new LeatError('contended', 'it was written meanwhile');
+    if (found.writeType === 'THROUGH') file.remove();
+    this.#giveBack(file);
+  }
+
+  async #keepBeside(file: DirtyFile, conflict: Found): Promise<void> {
+    const { actor, log } = this.#deps;
+    const { id } = file;
+    const kept = await keptBeside({ ...this.#deps, actor }, file, conflict);
+    log(`${toText(conflict.path)}: its store has got another content; what was written here is ${toText(kept.path)}`);
+    this.#files.delete(id);
+    this.#journal.end(id);
+    this.#tell({ id, generation: undefined });
+    this.#begin(file);
+    throw new LeatError('changed', 'kept beside, and stored next');
+  }
+
+  /** What is in the store is an ordinary content of the cache. */
+  #giveBack(file: DirtyFile): void {
+    const { generation, size } = file.row;
+    this.#deps.cache.keep({ id: file.id, generation }, size, file.path);
+    this.#forget(file, generation);
+  }
+
+  #drop(file: DirtyFile): void {
+    file.remove();
+    this.#forget(file, undefined);
+  }
+
+  #forget(file: DirtyFile, generation: number | undefined): void {
+    file.close();
+    this.#files.delete(file.id);
+    this.#journal.end(file.id);
+    this.#tell({ id: file.id, generation });
+  }
+
+  #tell(settled: Settled): void {
+    for (const listener of this.#settledListeners) listener(settled);
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work
+      .catch((error: unknown) => this.#deps.log(`a written file could not be settled: ${String(error)}`))
+      .finally(() => this.#behind.delete(tracked));
+    this.#behind.add(tracked);
+  }
+
+  /** Where the rows of these files go. */
+  #follow({ changes }: CommitEvent): void {
+    for (const { key, before, after } of changes) {
+      if (!before || !isInode(before) || (after && isInode(after) && after.id === before.id)) continue;
+      const moved = changes.find((each) => each.after && isInode(each.after) && each.after.id === before.id);
+      const file = this.#files.get(before.id);
+      if (file && isAt(file, key)) this.#moved(file, moved?.key);
+      // What rests here, with nobody writing it, goes with its last name.
+      else if (!file && !moved && before.dirty?.holder === this.#deps.holder) {
+        new DirtyFile(this.#deps.dir, key, before).remove();
+      }
+    }
+  }
+
+  #moved(file: DirtyFile, to: RowKey | undefined): void {
+    file.at = to;
+    if (to) this.#journal.note({ ...to, id: file.id });
+    else if (file.writers === 0) this.#track(this.#settle(file));
+  }
+}
+
+const isInode = (row: { readonly kind: string }): row is Inode => row.kind !== 'record';
+const isAt = ({ at }: DirtyFile, { directory, name }: RowKey) => at?.directory === directory && at.name === name;
+const isThrough = ({ writeType }: WrittenFile) => writeType === 'CACHE_THROUGH' || writeType === 'THROUGH';

@@ -1,0 +1,89 @@
+import { read } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { isFault, LeatError } from '#shared/model/faults.ts';
+import type { MountId } from '#shared/model/inode.ts';
+import { toText } from '#shared/model/names.ts';
+import { SELF } from '#shared/namespace/access.ts';
+import type { Found, Namespace, Upload } from '#shared/namespace/namespace.ts';
+import type { StoreEntry, UnderStore } from '#shared/ports/under-store.ts';
+import { type DirtyFile, isSame, type Stamp } from './dirty-file.ts';
+
+const PIECE_BYTES = 1 << 20;
+/** A clock of the kernel's that ticks slowly shows two writes in one tick as one. */
+const TICK_MS = 20;
+const ATTEMPTS_MAX = 20;
+
+export interface PersistDeps {
+  readonly namespace: Namespace;
+  readonly storeOf: (mount: MountId) => UnderStore | undefined;
+}
+
+/** `postponed`: who writes it goes on, and its next close brings it there. `gone`: it has been removed. */
+export type Persisted = 'stored' | 'postponed' | 'gone' | { readonly conflict: Found };
+
+/** Brings what was written to the store: a content that nobody changed while it was read, and never over one that is not known. */
+export async function persist({ namespace, storeOf }: PersistDeps, file: DirtyFile): Promise<Persisted> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const found = file.rowOf && (await namespace.find(file.rowOf));
+    if (!found) return 'gone';
+    if (!found.inode.dirty) return 'stored';
+    const stamp = await settledStamp(file);
+    if (!stamp) return 'gone';
+    // The row comes first: it says what the object is going to be.
+    if (!isSame(stamp, found.inode)) return 'postponed';
+    const upload = await namespace.beginUpload(SELF, found.path, { mode: found.inode.mode });
+    if (upload.inode.id !== file.id) continue;
+    const store = storeOf(upload.origin.mount);
+    if (!store) throw new LeatError('unavailable', `${toText(found.path)}: its store is not mounted any more`);
+    try {
+      const entry = await send(store, file, { upload, stamp });
+      file.isNow(await namespace.finishUpload(SELF, found.path, upload, entry));
+      return file.isDirty ? 'postponed' : 'stored';
+    } catch (error) {
+      // Written again while it was read.
+      if (isFault(error, 'contended')) return 'postponed';
+      if (!isFault(error, 'exists', 'changed')) throw error;
+      // Moved or removed meanwhile, or another content is in its place.
+      const now = file.rowOf && (await namespace.find(file.rowOf));
+      if (now?.path === found.path && now.inode.fingerprint === found.inode.fingerprint) return { conflict: now };
+    }
+  }
+  throw new LeatError('contended', 'a file was moved again and again while it was uploaded');
+}
+
+async function settledStamp(file: DirtyFile): Promise<Stamp | undefined> {
+  const stamp = file.stat();
+  const age = stamp ? Date.now() - Number(stamp.mtime / 1_000_000n) : 0;
+  if (!stamp || file.writers === 0 || age < 0 || age > TICK_MS) return stamp;
+  await sleep(TICK_MS);
+  return file.stat();
+}
+
+interface Sending {
+  readonly upload: Upload;
+  readonly stamp: Stamp;
+}
+
+function send(store: UnderStore, file: DirtyFile, { upload, stamp }: Sending): Promise<StoreEntry> {
+  const { mode, uid, gid, mtime, fingerprint } = upload.inode;
+  return store.write(upload.origin.key, piecesOf(file, stamp), {
+    attributes: { mode, uid, gid, mtime },
+    size: stamp.size,
+    when: fingerprint ?? 'absent',
+  });
+}
+
+const readAt = promisify(read);
+
+async function* piecesOf(file: DirtyFile, stamp: Stamp): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < stamp.size;) {
+    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, stamp.size - at));
+    const { bytesRead } = await readAt(file.fd, piece, 0, piece.length, at);
+    if (bytesRead === 0) break;
+    yield piece.subarray(0, bytesRead);
+    at += bytesRead;
+  }
+  const now = file.stat();
+  if (!now || !isSame(now, stamp)) throw new LeatError('contended', 'the file was written while it was read');
+}

@@ -1,0 +1,111 @@
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import type { InodeId } from '#shared/model/ids.ts';
+import type { HotAttributes } from '#shared/model/row-codec.ts';
+import { dirtyPath } from '../dirty/dirty-paths.ts';
+import type { Node, Nodes } from './nodes.ts';
+
+const PRIVATE = 0o600;
+const NANOS = 1_000_000_000n;
+
+/** A file that is written through this mount: the local file says what its row does not yet. */
+export interface LiveFile {
+  readonly node: Node;
+  readonly fd: number;
+  /** Of the local file, by which one is told from another. */
+  readonly localInode: bigint;
+  writers: number;
+  /** Who has it open by way of us. */
+  opens: number;
+  /** Its row says all that there is to say; only readers that began before hold on to it. */
+  isSettled: boolean;
+}
+
+interface LiveMeans {
+  readonly nodes: () => Nodes;
+  /** Somebody has it open by way of us who did not open the file that is written. */
+  readonly isHeld: (node: Node) => boolean;
+}
+
+export class LiveFiles {
+  readonly #dir: string;
+  readonly #nodes: () => Nodes;
+  readonly #isHeld: (node: Node) => boolean;
+  readonly #files = new Map<InodeId, LiveFile>();
+
+  constructor(dir: string, { nodes, isHeld }: LiveMeans) {
+    this.#dir = dir;
+    this.#nodes = nodes;
+    this.#isHeld = isHeld;
+  }
+
+  get(node: Node): LiveFile | undefined {
+    return this.#files.size === 0 ? undefined : this.#files.get(node.inodeId);
+  }
+
+  /** One writer more, as the main thread knows already. */
+  begin(node: Node): LiveFile {
+    const before = this.#files.get(node.inodeId);
+    if (before && !before.isSettled) {
+      before.writers++;
+      return before;
+    }
+    if (before) closeSync(before.fd);
+    const fd = openSync(dirtyPath(this.#dir, node.inodeId), constants.O_RDWR | constants.O_CREAT, PRIVATE);
+    const localInode = fstatSync(fd, { bigint: true }).ino;
+    const live = { node, fd, localInode, writers: 1, opens: before?.opens ?? 0, isSettled: false };
+    this.#files.set(node.inodeId, live);
+    this.#nodes().pin(node);
+    return live;
+  }
+
+  settled(id: InodeId, generation: number | undefined): void {
+    const live = this.#files.get(id);
+    if (!live || live.writers > 0) return;
+    this.#nodes().unpin(id, generation);
+    live.isSettled = true;
+    this.#closeUnused(id, live);
+  }
+
+  joined(node: Node): void {
+    const live = this.#files.get(node.inodeId);
+    if (live) live.opens++;
+  }
+
+  /** Of who has it open by way of us one has gone. */
+  left(node: Node, didJoin: boolean): void {
+    const live = this.#files.get(node.inodeId);
+    if (!live) return;
+    if (didJoin) live.opens--;
+    this.#closeUnused(node.inodeId, live);
+  }
+
+  /** What `stat` shows: of a file that is written here, how it is now. */
+  shown(node: Node, attributes: HotAttributes): HotAttributes {
+    const live = this.get(node);
+    if (!live || live.isSettled) return attributes;
+    const stat = fstatSync(live.fd, { bigint: true });
+    const ctime = timeOf(stat.ctimeNs);
+    const isLater =
+      ctime.seconds > attributes.ctimeSeconds ||
+      (ctime.seconds === attributes.ctimeSeconds && ctime.nanos > attributes.ctimeNanos);
+    const mtime = timeOf(stat.mtimeNs);
+    return {
+      ...attributes,
+      size: Number(stat.size),
+      mtimeSeconds: mtime.seconds,
+      mtimeNanos: mtime.nanos,
+      ...(isLater && { ctimeSeconds: ctime.seconds, ctimeNanos: ctime.nanos }),
+    };
+  }
+
+  #closeUnused(id: InodeId, live: LiveFile): void {
+    if (!live.isSettled || live.writers > 0 || live.opens > 0 || this.#isHeld(live.node)) return;
+    this.#files.delete(id);
+    closeSync(live.fd);
+  }
+}
+
+function timeOf(nanos: bigint): { readonly seconds: number; readonly nanos: number } {
+  const rest = ((nanos % NANOS) + NANOS) % NANOS;
+  return { seconds: Number((nanos - rest) / NANOS), nanos: Number(rest) };
+}

@@ -1,0 +1,91 @@
+import { attributesAt, type HotAttributes } from '#shared/model/row-codec.ts';
+import { rowIn } from './metadata.ts';
+import type { Node } from './nodes.ts';
+import { SetAttr } from './protocol.ts';
+import type { WirePatch } from './questions.ts';
+import { errno, must, type Request, u32, u64 } from './requests.ts';
+import type { Session } from './session.ts';
+import type { Writing } from './writing.ts';
+
+const NANOS = 1_000_000_000n;
+
+/** chmod, chown, utimens and truncate, also several of them at once. */
+export function setAttributes(session: Session, writing: Writing, request: Request): void {
+  const node = session.node(request);
+  const valid = u32(request, 40);
+  const patch = patchOf(request, valid);
+  if (!(valid & SetAttr.SIZE)) return change(session, request, { node, patch });
+  const size = u64(request, 56);
+  const live = session.live.get(node);
+  if (live && !live.isSettled) {
+    writing.truncate(live, size);
+    return change(session, request, { node, patch });
+  }
+  writing.begin(request, { node, isTruncated: size === 0 }, (begun) => {
+    try {
+      writing.truncate(begun, size);
+    } catch (error) {
+      writing.end(node);
+      throw error;
+    }
+    const end = () => writing.end(node);
+    const refused = (code: number) => {
+      end();
+      session.error(request.unique, code);
+    };
+    session.ask(
+      request,
+      { ask: 'flush', id: node.inodeId },
+      () => {
+        change(session, request, { node, patch });
+        end();
+      },
+      refused,
+    );
+  });
+}
+
+function patchOf(request: Request, valid: number): WirePatch {
+  const time = (seconds: number, nanos: number) =>
+    request.bytes.readBigInt64LE(seconds) * NANOS + BigInt(u32(request, nanos));
+  return {
+    ...(valid & SetAttr.MODE && { mode: u32(request, 108) & 0o7777 }),
+    ...(valid & SetAttr.UID && { uid: u32(request, 116) }),
+    ...(valid & SetAttr.GID && { gid: u32(request, 120) }),
+    ...(valid & SetAttr.ATIME && { atime: valid & SetAttr.ATIME_NOW ? 'now' : time(72, 96) }),
+    ...(valid & SetAttr.MTIME && { mtime: valid & SetAttr.MTIME_NOW ? 'now' : time(80, 100) }),
+  };
+}
+
+function change(session: Session, request: Request, { node, patch }: { node: Node; patch: WirePatch }): void {
+  const reply = (attributes: HotAttributes) => session.sendAttributes(request.unique, node, attributes);
+  const known = session.attributesOf(node);
+  if (Object.keys(patch).length === 0 && known) return reply(known);
+  const question = { ask: 'setAttributes', path: session.pathOf(node), id: node.inodeId, patch } as const;
+  session.ask(
+    request,
+    question,
+    (answer) => {
+      const attributes = must(attributesAt(rowIn(answer)));
+      if (node.attributes) node.attributes = attributes;
+      reply(attributes);
+    },
+    (code) => {
+      // It has no name any more, only those who have it open.
+      const isGone = code === errno.ENOENT || code === errno.ESTALE;
+      const last = isGone ? node.attributes : undefined;
+      if (!last) return session.error(request.unique, code);
+      node.attributes = patched(last, patch);
+      reply(node.attributes);
+    },
+  );
+}
+
+function patched(attributes: HotAttributes, { mode, uid, gid }: WirePatch): HotAttributes {
+  return {
+    ...attributes,
+    ...(mode !== undefined && { mode }),
+    ...(uid !== undefined && { uid }),
+    ...(gid !== undefined && { gid }),
+  };
+}

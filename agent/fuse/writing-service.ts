@@ -1,0 +1,69 @@
+import { LeatError } from '#shared/model/faults.ts';
+import type { InodeId } from '#shared/model/ids.ts';
+import { toText } from '#shared/model/names.ts';
+import { encodeRow } from '#shared/model/row-codec.ts';
+import type { Actor, Namespace } from '#shared/namespace/namespace.ts';
+import type { DirtyFile } from '../dirty/dirty-file.ts';
+import type { DirtyFiles } from '../dirty/dirty-files.ts';
+import type { Answer, Question } from './questions.ts';
+
+interface WritingDeps {
+  readonly namespace: Namespace;
+  readonly dirty: DirtyFiles;
+}
+
+type Ask<Kind extends Question['ask']> = Question & { readonly ask: Kind };
+
+/** The main thread's side of writing: rows, and who writes. */
+export class WritingService {
+  readonly #deps: WritingDeps;
+
+  constructor(deps: WritingDeps) {
+    this.#deps = deps;
+  }
+
+  async answer(actor: Actor, question: Ask<'create' | 'write' | 'flush' | 'sync'>): Promise<Answer> {
+    const { dirty } = this.#deps;
+    switch (question.ask) {
+      case 'create': {
+        const { path, mode, umask, ...at } = question;
+        const inode = await this.#deps.namespace.create(actor, path, { mode, umask, holder: dirty.holder });
+        dirty.created({ directory: at.directory, name: at.name }, inode);
+        return { row: encodeRow(inode) };
+      }
+      case 'write':
+        return this.#open(actor, question);
+      case 'flush':
+        await dirty.flush(this.#file(question.id));
+        return { done: true };
+      case 'sync':
+        await dirty.sync(this.#file(question.id));
+        return { done: true };
+    }
+  }
+
+  release(id: InodeId): void {
+    const file = this.#deps.dirty.get(id);
+    if (file) this.#deps.dirty.release(file);
+  }
+
+  async #open(actor: Actor, { path, directory, name, id, isTruncated }: Ask<'write'>): Promise<Answer> {
+    const known = this.#deps.dirty.get(id);
+    if (known) {
+      this.#deps.dirty.again(known, { isTruncated });
+      return { done: true };
+    }
+    const found = await this.#deps.namespace.stat(actor, path, { toWrite: true });
+    const { inode } = found;
+    if (inode.id !== id) throw new LeatError('changed', `${toText(path)}: another file has this name now`);
+    if (inode.kind !== 'file') throw new LeatError('isDirectory', `${toText(path)}: is no file`);
+    await this.#deps.dirty.open(found, { directory, name }, { isTruncated });
+    return { row: encodeRow(inode) };
+  }
+
+  #file(id: InodeId): DirtyFile {
+    const file = this.#deps.dirty.get(id);
+    if (file) return file;
+    throw new LeatError('changed', 'the file is not open for writing any more');
+  }
+}
