@@ -30,6 +30,11 @@ export const fsStat = command({
   },
 });
 
+/** Major and minor number, as `ls -l` prints them. Linux spreads their bits over the one number. */
+function deviceText(device: number): string {
+  return `${(device >>> 8) & 0xfff}, ${(device & 0xff) | ((device >>> 12) & 0xfff00)}`;
+}
+
 function statText(info: FileInfo): string {
   const lines: [string, string | undefined][] = [
     ['path', info.path],
@@ -44,6 +49,8 @@ function statText(info: FileInfo): string {
     ['modified', `${timeText(info.mtimeNs)} UTC`],
     ['changed', `${timeText(info.ctimeNs)} UTC`],
     ['inode', `${info.inode}, generation ${info.generation}`],
+    ['names', info.links === 1 ? undefined : String(info.links)],
+    ['device', info.device === undefined ? undefined : deviceText(info.device)],
     ['target', info.target],
     ['store key', info.storeKey],
     ['fingerprint', info.fingerprint],

@@ -61,6 +61,8 @@ export function remoteNamespace({ newToken, onChanged, ...calling }: RemoteNames
     mkdir: async (actor, path, options) => (await change('mkdir', { actor, path, ...options })).inode,
     create: async (actor, path, options) => (await change('create', { actor, path, ...options })).inode,
     symlink: async (actor, path, target) => (await change('symlink', { actor, path, target })).inode,
+    mknod: async (actor, path, options) => (await change('mknod', { actor, path, ...options })).inode,
+    link: async (actor, from, to) => (await change('link', { actor, from, to })).inode,
     rename: async (actor, from, to, options) => (await change('rename', { actor, from, to, ...options })).inode,
     async remove(actor, path, kind, expect) {
       await change('remove', { actor, path, kind, ...(expect && { expect }) });

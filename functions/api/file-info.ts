@@ -4,7 +4,7 @@ import { baseName, joinPath, type Path, toText } from '#shared/model/names.ts';
 import type { Found, Listing } from '#shared/namespace/namespace.ts';
 import type { Content } from './deps.ts';
 
-/** A file, directory or symlink as the API shows it. Texts hold bytes that are not UTF-8 as lone surrogates U+DC80 to U+DCFF. */
+/** A file, directory, symlink or special file as the API shows it. Texts hold bytes that are not UTF-8 as lone surrogates U+DC80 to U+DCFF. */
 export interface FileInfo {
   path: string;
   /** The last name of the path; of the root it is empty. */
@@ -22,6 +22,10 @@ export interface FileInfo {
   atimeNs: string;
   mtimeNs: string;
   ctimeNs: string;
+  /** How many names it has. */
+  links: number;
+  /** Of a device: its number, as st_rdev. */
+  device?: number | undefined;
   /** Counts the contents that this file has had. */
   generation: number;
   /** Of a file: how many of its bytes are cached on this node. */
@@ -71,6 +75,8 @@ function attributesOf(inode: Inode): Omit<FileInfo, 'path' | 'name'> {
     mtimeNs: inode.mtime.toString(),
     ctimeNs: inode.ctime.toString(),
     generation: inode.generation,
+    links: inode.links?.length ?? 1,
+    ...(inode.device !== undefined && { device: inode.device }),
     ...(inode.target !== undefined && { target: toText(inode.target) }),
     ...(inode.fingerprint !== undefined && { fingerprint: inode.fingerprint }),
     ...(xattrs.length > 0 && {

@@ -66,6 +66,8 @@ const ACTS: Acts = {
   mkdir: async (namespace, { actor, path, ...options }) => ({ inode: await namespace.mkdir(actor, path, options) }),
   create: async (namespace, { actor, path, ...options }) => ({ inode: await namespace.create(actor, path, options) }),
   symlink: async (namespace, { actor, path, target }) => ({ inode: await namespace.symlink(actor, path, target) }),
+  mknod: async (namespace, { actor, path, ...options }) => ({ inode: await namespace.mknod(actor, path, options) }),
+  link: async (namespace, { actor, from, to }) => ({ inode: await namespace.link(actor, from, to) }),
   rename: async (namespace, { actor, from, to, ...options }) => ({
     inode: await namespace.rename(actor, from, to, options),
   }),

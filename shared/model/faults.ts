@@ -22,6 +22,7 @@ const FAULTS = {
   invalid: { errno: 'EINVAL', status: 400, retry: false },
   nameTooLong: { errno: 'ENAMETOOLONG', status: 400, retry: false },
   tooManyLinks: { errno: 'ELOOP', status: 400, retry: false },
+  tooManyNames: { errno: 'EMLINK', status: 409, retry: false },
   tooLarge: { errno: 'EFBIG', status: 413, retry: false },
   noAttribute: { errno: 'ENODATA', status: 404, retry: false },
   noSpace: { errno: 'ENOSPC', status: 507, retry: false },

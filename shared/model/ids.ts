@@ -52,6 +52,8 @@ export const TOTALS = sequentialId(10);
 export const LOCKS = sequentialId(11);
 /** The session of the last mount of each agent, by agent id: older ones hold no locks. */
 export const LOCK_SESSIONS = sequentialId(12);
+/** Records by mount and inode id: what has several names and an object in a store (`shared/namespace/hard-links.ts`). */
+export const LINKED = sequentialId(13);
 /** The first id that a metastore hands out. */
 export const FIRST_FREE_ID = 64;
 

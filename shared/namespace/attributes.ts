@@ -3,7 +3,17 @@ import { heldTime, type Inode, isSpecialKind, type Nanos } from '../model/inode.
 import { type Path, toText } from '../model/names.ts';
 import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, SETGID, WRITE } from './access.ts';
 import { opened } from './closing.ts';
-import { asRead, commit, type Context, keyToTell, nanosOf, type Place, retried, revised } from './context.ts';
+import {
+  asRead,
+  commit,
+  type Context,
+  keyToTell,
+  nanosOf,
+  type Owed,
+  type Place,
+  revised,
+  whenSettled,
+} from './context.ts';
 import { type Intent, rowOf, storedAttributes } from './intent.ts';
 import type { Debtor } from './intents.ts';
 import type { Actor, AttributePatch, Expectation } from './namespace.ts';
@@ -77,9 +87,12 @@ export async function changeRow(
   path: Path,
   decide: (place: Place) => Partial<Inode>,
 ): Promise<Inode> {
-  const attempt = async (debtor: Debtor) => {
+  const attempt = async (debtor: Debtor): Promise<Inode | Owed | undefined> => {
     const chain = await resolve(context, actor, path);
     const place = chain.at(-1) as Place;
+    // Under another name its object may be on its way to a key that this path does not tell.
+    if (place.inode.links && place.origin && context.intents.keys.isPending(place.origin))
+      return { owed: [place.origin] };
     demandWritable(context, place);
     const { key, inode } = place;
     const row = revised(inode, decide(place));
@@ -95,7 +108,7 @@ export async function changeRow(
     await promised?.accept();
     return row;
   };
-  return retried(context, path, () => context.intents.owing(attempt));
+  return whenSettled(context, path, () => context.intents.owing(attempt));
 }
 
 /** The store learns what it can keep: mode, owner and time; xattrs stay here. */

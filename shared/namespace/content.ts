@@ -106,7 +106,8 @@ async function look(
 
 function demandFile({ inode, path }: Place): void {
   if (inode.kind === 'directory') throw new LeatError('isDirectory', `${toText(path)}: is a directory`);
-  throw new LeatError('invalid', `${toText(path)}: is a symlink; write to the file that it names`);
+  const next = inode.kind === 'symlink' ? '; write to the file that it names' : '';
+  throw new LeatError('invalid', `${toText(path)}: is a ${inode.kind}${next}`);
 }
 
 interface Uploaded {
@@ -127,7 +128,9 @@ async function finish(
   const there = await whatIsThere(context, actor, path, upload);
   if (!there || (!there.now && !upload.isNew)) {
     // Nobody else can use the object: its directory has gone elsewhere, or the file was removed after the upload began.
-    await mountedAt(context, upload.origin.mount).store.remove(upload.origin.key, 'file');
+    if (!isShared(context, upload)) {
+      await mountedAt(context, upload.origin.mount).store.remove(upload.origin.key, 'file');
+    }
     throw new LeatError('changed', `${toText(path)}: was moved or removed while it was uploaded; upload it again`);
   }
   const { target, now } = there;
@@ -151,6 +154,11 @@ async function finish(
   const row = revised(now, { ...content, generation: now.generation + 1 });
   const put = { act: 'put', key: keyIn(target.directory, target.name), when: asRead(now), row } as const;
   return (await commit(context, actor, [put])).committed ? row : undefined;
+}
+
+/** Under another name the object may be somebody's yet, or be on its way to the key of that. */
+function isShared(context: Context, { inode, origin }: Upload): boolean {
+  return inode.links !== undefined || context.intents.keys.isPending(origin);
 }
 
 interface Stored extends Uploaded {

@@ -13,6 +13,7 @@ import { type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Change, CommitResult, Condition, Metastore, NewId, RowKey } from '../ports/metastore.ts';
 import type { UnderStore } from '../ports/under-store.ts';
+import { atAllNames } from './all-names.ts';
 import type { DirectoryTimes } from './directory-times.ts';
 import type { Observation } from './intent-keys.ts';
 import type { Intents } from './intents.ts';
@@ -163,6 +164,9 @@ export function putRow(key: RowKey, before: Inode, patch: Partial<Inode>): Chang
   return { act: 'put', key, when: asRead(before), row: revised(before, patch) };
 }
 
+/** The row stays as it was read. */
+export const checked = (key: RowKey, inode: Inode): Change => ({ act: 'check', key, when: asRead(inode) });
+
 /** Not after the caller has given up: he may be asking again, and what has been done by then must not be done once more. */
 export async function commit(
   context: Pick<Context, 'metastore' | 'clock'>,
@@ -173,8 +177,30 @@ export async function commit(
   if (context.clock() > until) {
     throw new LeatError('unavailable', 'the request took longer than its caller waits for an answer; it was not done');
   }
-  return context.metastore.commit(changes, actor.source === undefined ? {} : { source: actor.source });
+  return context.metastore.commit(atAllNames(changes), actor.source === undefined ? {} : { source: actor.source });
 }
+
+/** These keys have to be settled before an act can be made. */
+export interface Owed {
+  readonly owed: readonly Origin[];
+}
+
+/** As `retried`. What has to be waited for is waited for between the attempts, outside of any turn: others go on meanwhile. */
+export function whenSettled<Result>(
+  context: Context,
+  path: Path,
+  attempt: () => Promise<Result | Owed | undefined>,
+): Promise<Result> {
+  return retried(context, path, async () => {
+    const outcome = await attempt();
+    if (!isOwed(outcome)) return outcome;
+    await context.intents.settled(outcome.owed);
+    return undefined;
+  });
+}
+
+const isOwed = (outcome: unknown): outcome is Owed =>
+  typeof outcome === 'object' && outcome !== null && 'owed' in outcome;
 
 /** Runs an attempt that answers `undefined` when somebody was quicker, until it answers or its patience ends. */
 export function retried<Result>(

@@ -6,10 +6,11 @@ import { demandAccess, demandWritable, WRITE } from './access.ts';
 import { setAttributes } from './attributes.ts';
 import { beginUpload, finishUpload, refresh, write } from './content.ts';
 import { type Context, inodeAt, type NamespaceDeps, nanosOf, type Place } from './context.ts';
-import { create, mkdir, symlink } from './create.ts';
+import { create, mkdir, mknod, symlink } from './create.ts';
 import { keptFirstAt } from './directory-keys.ts';
 import { DirectoryTimes } from './directory-times.ts';
 import { Intents } from './intents.ts';
+import { link } from './link.ts';
 import { list, sync } from './list.ts';
 import { beginLocks, lock } from './locks.ts';
 import { loadMounts, refreshMounts } from './mount-table.ts';
@@ -76,6 +77,8 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
       patient(context, () => mkdir(context, actor, path, { mode, umask, parents })),
     create: (actor, path, options) => patient(context, () => create(context, actor, path, options)),
     symlink: (actor, path, target) => patient(context, () => symlink(context, actor, path, target)),
+    mknod: (actor, path, options) => patient(context, () => mknod(context, actor, path, options)),
+    link: (actor, from, to) => patient(context, () => link(context, actor, from, to)),
     rename: (actor, from, to, options) => patient(context, () => rename(context, actor, from, to, options)),
     remove: (actor, path, kind, expect) => patient(context, () => remove(context, actor, path, { kind, ...expect })),
     async removeTree(actor, path, expect) {

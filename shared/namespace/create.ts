@@ -9,7 +9,7 @@ import { asRead, commit, type Context, inodeAt, keyIn, keyToTell, nanosOf, type 
 import { forgotten, keptFirstAt, locationOf, newDirectoryId } from './directory-keys.ts';
 import { type Intent, rowOf, storedAttributes } from './intent.ts';
 import type { Debtor, Promised } from './intents.ts';
-import type { Actor } from './namespace.ts';
+import type { Actor, NewSpecial } from './namespace.ts';
 import { placeOf } from './places.ts';
 import { permissionsInside } from './row-acls.ts';
 import { child, demandDirectory, resolveOne, resolveTarget } from './resolve.ts';
@@ -25,6 +25,7 @@ interface NewEntry {
   /** Bits that the mode loses, where the directory has no default ACL. */
   readonly umask?: number;
   readonly target?: string;
+  readonly device?: number;
   readonly holder?: string;
   /** Only in the namespace: the store is not told, and need not be writable. Mount points are so. */
   readonly isUnowed?: boolean;
@@ -78,6 +79,19 @@ export async function symlink(context: Context, actor: Actor, path: Path, target
     throw new LeatError('nameTooLong', `${toText(path)}: a symlink's target has at most ${TARGET_BYTES_MAX} bytes`);
   }
   return make(context, actor, path, { kind: 'symlink', mode: SYMLINK_MODE, target });
+}
+
+export async function mknod(
+  context: Context,
+  actor: Actor,
+  path: Path,
+  { kind, device = 0, ...options }: NewSpecial,
+): Promise<Inode> {
+  const isDevice = kind === 'character' || kind === 'block';
+  if (isDevice && !actor.checked && !isSuperuser(actor)) {
+    throw new LeatError('notPermitted', `${toText(path)}: only root makes devices`);
+  }
+  return make(context, actor, path, { kind, ...options, ...(isDevice && { device }) });
 }
 
 async function make(context: Context, actor: Actor, path: Path, entry: NewEntry): Promise<Inode> {
@@ -177,7 +191,7 @@ export function newInode(
   entry: NewEntry & { readonly id: InodeId },
 ): Inode {
   demandDirectory(directory);
-  const { kind, id, target, holder } = entry;
+  const { kind, id, target, device, holder } = entry;
   const isSetgid = (directory.inode.mode & SETGID) !== 0;
   const now = context.clock();
   const time = nanosOf(now);
@@ -197,6 +211,7 @@ export function newInode(
     // What is made here is empty: there is nothing in the store to look for.
     ...(kind === 'directory' && directory.origin && { listedAt: now }),
     ...(target !== undefined && { target }),
+    ...(device !== undefined && { device }),
     ...(holder !== undefined && { dirty: { holder } }),
   };
 }

@@ -7,6 +7,7 @@ import type { StoreEntry, UnderStore } from '../ports/under-store.ts';
 import { type Context, inodeAt } from './context.ts';
 import { ownRow, reviseRow } from './intent-rows.ts';
 import { type Intent, type RowOf, rowOf } from './intent.ts';
+import { followed } from './link-objects.ts';
 import { inLanes } from './lanes.ts';
 import { SHADOWED_SUFFIX } from './shadowed.ts';
 import { entriesOf, removeBelow } from './store-tree.ts';
@@ -37,6 +38,7 @@ async function bring(context: Context, store: UnderStore, move: Move): Promise<v
     if (store.supports.move) {
       context.intents.keys.leave(move);
       await store.move(move.key, move.to);
+      if (move.kind === 'directory') await followed(context, move);
     } else if (move.kind === 'directory') await copyBelow(context, store, move);
     else return await settle(context, move, await copyOf(store, move.key, move.to));
     await settle(context, move, move.kind === 'directory' ? undefined : await movedEntry(store, move.to));
@@ -71,7 +73,9 @@ async function movedEntry(store: UnderStore, to: StoreKey): Promise<Arrived | un
 async function settle(context: Context, move: Move, arrived: Arrived | undefined): Promise<void> {
   await reviseRow(context, move.row, (row) => {
     if (row.origin?.key !== move.key) return undefined;
-    const { origin: _, ...settled } = row;
+    const { origin: _, ...plain } = row;
+    // What has several names says at which key its object is.
+    const settled = row.links ? { ...row, origin: { mount: move.mount, key: move.to } } : plain;
     return arrived ? arrivedRow(settled, arrived) : settled;
   });
 }
@@ -129,7 +133,8 @@ async function rowFor(context: Context, directory: InodeId, entry: StoreEntry): 
   for (const each of [name, `${name}${SHADOWED_SUFFIX}` as Name]) {
     const key: RowKey = { directory, name: each };
     const inode = await inodeAt(context, key);
-    const isIts = inode?.kind === entry.kind && (each === name || inode.origin?.key === entry.key);
+    const isElsewhere = each !== name || inode?.links !== undefined;
+    const isIts = inode?.kind === entry.kind && (!isElsewhere || inode.origin?.key === entry.key);
     if (inode && isIts) return rowOf(key, inode);
   }
   return undefined;

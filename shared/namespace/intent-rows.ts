@@ -1,4 +1,5 @@
 import type { Inode } from '../model/inode.ts';
+import { atAllNames } from './all-names.ts';
 import { opened } from './closing.ts';
 import { asRead, type Context, inodeAt, revised } from './context.ts';
 import type { RowOf } from './intent.ts';
@@ -23,6 +24,6 @@ export async function reviseRow(
     const after = now && rewrite(now);
     if (!now || !after) return;
     const put = { act: 'put', key, when: asRead(now), row: revised(after, {}) } as const;
-    if ((await context.metastore.commit([put])).committed) return;
+    if ((await context.metastore.commit(atAllNames([put]))).committed) return;
   }
 }

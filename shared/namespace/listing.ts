@@ -1,4 +1,5 @@
 import { LeatError, toLeatError } from '../model/faults.ts';
+import { childKey } from '../model/inode.ts';
 import { toText } from '../model/names.ts';
 import { type Context, inodeAt, keyIn, type Place, putRow, type RunningListing, retried } from './context.ts';
 import { allRows } from './all-rows.ts';
@@ -121,7 +122,9 @@ async function apply(context: Context, { directory, batch, finding }: Applicatio
   const before = finding.row ?? (await inodeAt(context, key));
   // A row of a directory may be right yet, though the name is an object's too: its own turn comes.
   if (!finding.row && before?.kind === 'directory' && entry && entry.kind !== 'directory') return;
-  const isOthers = before?.origin && entry && before.origin.key !== entry.key;
+  const here = entry?.key ?? childKey(directory.origin.key, name);
+  // What has several names is compared under that one whose key its object has.
+  const isOthers = before?.origin && (entry || before.links) && before.origin.key !== here;
   if (before?.mount !== undefined || isOthers || isUnsettled(context, directory, name, before)) return;
   await batch.add(await rowChanges(context, directory, { name, before, entry }));
 }

@@ -2,6 +2,7 @@ import { isFault, LeatError } from '../model/faults.ts';
 import { childKey, type Inode } from '../model/inode.ts';
 import { type Name, toText } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
+import { atAllNames } from './all-names.ts';
 import { type Context, inodeAt, keyIn, mountedAt, type Place, retried } from './context.ts';
 import { beginListing, listBehind } from './listing.ts';
 import { isDisturbed, isUnsettled, observed, rowChanges, type StoreDirectory } from './store-rows.ts';
@@ -74,7 +75,7 @@ async function compare(
     if (isDisturbed(context, directory) || isUnsettled(context, directory, name, before)) return undefined;
     const changes = await rowChanges(context, directory, { name, before, entry });
     if (changes.length === 0) return { inode: before };
-    const { committed } = await context.metastore.commit(changes);
+    const { committed } = await context.metastore.commit(atAllNames(changes));
     return committed ? { inode: await inodeAt(context, key) } : undefined;
   } catch (error) {
     if (before && isFault(error, 'unavailable')) return { inode: before };

@@ -1,5 +1,5 @@
 import type { InodeId } from '../model/ids.ts';
-import type { Entry, Inode, MountId, Nanos, Origin } from '../model/inode.ts';
+import type { Entry, Inode, MountId, Nanos, Origin, SpecialKind } from '../model/inode.ts';
 import type { Lock, LockWish } from '../model/locks.ts';
 import type { Name, Path } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
@@ -67,6 +67,12 @@ export interface Mount {
   readonly options: Readonly<Record<string, string>>;
 }
 
+export interface NewSpecial extends NewMode {
+  readonly kind: SpecialKind;
+  /** Of a device: its number, as st_rdev. */
+  readonly device?: number;
+}
+
 export type NewMount = Omit<Mount, 'id'>;
 
 export interface RenameOptions extends Expectation {
@@ -122,6 +128,13 @@ export interface Namespace {
   /** An empty file; `exists` if the name is taken. With `holder` it begins as that agent's dirty file. */
   create(actor: Actor, path: Path, options: NewMode & { readonly holder?: string }): Promise<Inode>;
   symlink(actor: Actor, path: Path, target: string): Promise<Inode>;
+  /** A fifo, socket or device, which is in the namespace only, whatever is mounted. Devices are made by root (`notPermitted`). */
+  mknod(actor: Actor, path: Path, options: NewSpecial): Promise<Inode>;
+  /**
+   * As link(2): one more name for a file, symlink or special file; `notPermitted` for a directory, `crossMount` between stores,
+   * `tooManyNames` when it has as many as there can be. In a store it stays one object, at the key of one of its names.
+   */
+  link(actor: Actor, from: Path, to: Path): Promise<Inode>;
   /** As rename(2): replaces a file or an empty directory, `invalid` below itself, `crossMount` between stores. */
   rename(actor: Actor, from: Path, to: Path, options?: RenameOptions): Promise<Inode>;
   /** unlink(2) or rmdir(2), by `kind`. */

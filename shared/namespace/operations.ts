@@ -19,6 +19,8 @@ import { WRITE_TYPES } from '../model/write-types.ts';
 
 const GROUPS_MAX = 65_536;
 const SOURCE_CHARS_MAX = 200;
+/** What st_rdev holds. */
+const DEVICE_MAX = 0xffff_ffff;
 const HOLDER_CHARS_MAX = 100;
 const PAGE_ENTRIES_MAX = 10_000;
 const TEXT_CHARS_MAX = 100;
@@ -124,6 +126,15 @@ export const OPERATIONS = {
     answer: Changed,
   },
   symlink: { input: At.extend({ target: Bytes }), answer: Changed },
+  mknod: {
+    input: At.extend({
+      ...newMode,
+      kind: z.enum(['fifo', 'socket', 'character', 'block']),
+      device: z.int().min(0).max(DEVICE_MAX).exactOptional(),
+    }),
+    answer: Changed,
+  },
+  link: { input: By.extend({ from: PathText, to: PathText }), answer: Changed },
   rename: {
     input: By.extend({
       from: PathText,

@@ -4,10 +4,21 @@ import { type Path, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import { demandAccess, demandChange, demandSticky, SEARCH, WRITE } from './access.ts';
 import { closedEmpty } from './closing.ts';
-import { asRead, commit, type Context, keyToTell, mountsWithin, type Place, retried } from './context.ts';
+import {
+  asRead,
+  commit,
+  type Context,
+  keyToTell,
+  mountsWithin,
+  type Owed,
+  type Place,
+  whenSettled,
+} from './context.ts';
 import { forgotten } from './directory-keys.ts';
+import { isStored } from './hard-links.ts';
 import type { Intent } from './intent.ts';
 import type { Debtor, Turn } from './intents.ts';
+import { partingOf, rescued } from './link-objects.ts';
 import { load } from './list.ts';
 import { refreshMounts } from './mount-table.ts';
 import type { Actor, Expectation } from './namespace.ts';
@@ -20,7 +31,7 @@ export async function remove(
   path: Path,
   { kind, ...expect }: { readonly kind: 'file' | 'directory' } & Expectation,
 ): Promise<void> {
-  const attempt = async (debtor: Debtor) => {
+  const attempt = async (debtor: Debtor, turn: Turn) => {
     const target = await resolveTarget(context, actor, path);
     const place = await findExpected(context, actor, target, expect);
     if (!place) return true;
@@ -29,6 +40,7 @@ export async function remove(
     else if (place.inode.kind === 'directory') {
       throw new LeatError('isDirectory', `${toText(path)}: is a directory; remove it as one`);
     }
+    if (place.inode.links) return takeName(context, actor, { place, debtor, turn, target });
     const isDone =
       kind === 'directory'
         ? await removeDirectory(context, actor, { place, debtor, way: target.chain })
@@ -36,7 +48,7 @@ export async function remove(
     if (isDone) context.times.touch(context, target.directory);
     return isDone || undefined;
   };
-  await retried(context, path, () => context.intents.owing(attempt));
+  await whenSettled(context, path, () => context.intents.displacing(attempt));
 }
 
 /** One commit, whatever lies below: the row moves into the trash, the store is owed the removal, a reclaimer works behind. */
@@ -48,13 +60,16 @@ export async function removeTree(context: Context, actor: Actor, path: Path, exp
     if (!place) return true;
     await demandNoMount(context, place);
     if (place.inode.kind === 'directory') demandAccess(actor, place, WRITE | SEARCH);
+    if (place.inode.links) return takeName(context, actor, { place, debtor, turn, target });
     const isTree = place.inode.kind === 'directory';
+    const ready = isTree ? await rescued(context, actor, { tree: place, debtor }) : 'done';
+    if (ready !== 'done') return ready;
     const besides = isTree ? toTrash(context, place.inode) : [];
     const isDone = await detach(context, actor, { place, debtor, way: target.chain, isTree, besides });
     if (isDone) context.times.touch(context, target.directory);
     return isDone || undefined;
   };
-  await retried(context, path, () => context.intents.displacing(attempt));
+  await whenSettled(context, path, () => context.intents.displacing(attempt));
 }
 
 /** An entry that this actor may take out of its directory. */
@@ -135,6 +150,34 @@ export function removalOf(
   if (!origin || isSpecialKind(kind) || (inode.dirty && inode.fingerprint === undefined)) return undefined;
   const told = keyToTell(context, origin, { path, debtor });
   return isTree ? { act: 'removeTree', ...told, id } : { act: 'remove', ...told, kind };
+}
+
+interface Taking {
+  readonly place: Place;
+  readonly debtor: Debtor;
+  readonly turn: Turn;
+  readonly target: Target;
+}
+
+/** One of several names goes. */
+async function takeName(
+  context: Context,
+  actor: Actor,
+  { place, debtor, turn, target }: Taking,
+): Promise<true | Owed | undefined> {
+  if (isStored(place) && !turn.isOf(place.origin?.mount)) return undefined;
+  const parting = await partingOf(context, place);
+  if ('owed' in parting) return parting;
+  const promised = parting.intent && debtor.promise(parting.intent, target.chain);
+  const { committed } = await commit(context, actor, [
+    { act: 'remove', key: place.key, when: asRead(place.inode) },
+    ...parting.changes,
+    ...(promised ? [promised.change] : []),
+  ]);
+  if (!committed) return undefined;
+  await promised?.accept();
+  context.times.touch(context, target.directory);
+  return true;
 }
 
 async function removeDirectory(context: Context, actor: Actor, { place, debtor, way }: Detachment): Promise<boolean> {

@@ -1,11 +1,13 @@
 import { LeatError } from '../model/faults.ts';
 import { type Fingerprint, type Inode, isSpecialKind, type Origin, type StoreKey } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
-import { type Change, CHANGES_MAX, type RowKey } from '../ports/metastore.ts';
+import { type Change, CHANGES_MAX } from '../ports/metastore.ts';
+import { isAt } from './all-names.ts';
 import { demandAccess, demandChange, demandSticky, WRITE } from './access.ts';
 import { closedEmpty, hasWaited } from './closing.ts';
 import {
   asRead,
+  checked,
   commit,
   type Context,
   hasArrived,
@@ -14,12 +16,15 @@ import {
   keyIn,
   nanosOf,
   type Place,
-  retried,
+  type Owed,
   revised,
+  whenSettled,
 } from './context.ts';
 import { forgotten, keptFromNowAt } from './directory-keys.ts';
-import { rowOf } from './intent.ts';
+import { noted, otherNames, putAt } from './hard-links.ts';
+import { type Intent, rowOf } from './intent.ts';
 import type { Debtor, Promised, Turn } from './intents.ts';
+import { type Parting, partingOf } from './link-objects.ts';
 import { load } from './list.ts';
 import type { Actor, RenameOptions } from './namespace.ts';
 import { demandNoMount, findExpected, removalOf } from './remove.ts';
@@ -36,18 +41,14 @@ export async function rename(
   to: Path,
   options: RenameOptions = {},
 ): Promise<Inode> {
-  return retried(context, from, async () => {
-    const outcome = await context.intents.displacing((debtor, turn) =>
-      attempt(context, actor, { from, to, options, debtor, turn }),
-    );
-    // Outside of the turn: others go on while the store catches up.
-    if (outcome && 'owed' in outcome) await context.intents.settled(outcome.owed);
-    return outcome && 'moved' in outcome ? outcome.moved : undefined;
-  });
+  const { moved } = await whenSettled(context, from, () =>
+    context.intents.displacing((debtor, turn) => attempt(context, actor, { from, to, options, debtor, turn })),
+  );
+  return moved;
 }
 
-/** Undefined: somebody was quicker. `owed`: these keys have to be settled before. */
-type Outcome = { readonly moved: Inode } | { readonly owed: readonly Origin[] } | undefined;
+/** Undefined: somebody was quicker. */
+type Outcome = { readonly moved: Inode } | Owed | undefined;
 
 interface Wish {
   readonly from: Path;
@@ -63,6 +64,8 @@ interface Plan {
   readonly source: Target;
   readonly target: Target;
   readonly replaced: Place | undefined;
+  /** Of what is replaced, but has other names. */
+  readonly parting: Parting | undefined;
 }
 
 async function attempt(context: Context, actor: Actor, wish: Wish): Promise<Outcome> {
@@ -77,18 +80,20 @@ async function attempt(context: Context, actor: Actor, wish: Wish): Promise<Outc
   demandChange(context, actor, target.directory);
   if (replaced && options.noReplace) throw new LeatError('exists', `${toText(to)}: exists`);
   if (replaced?.inode.id === place.inode.id) {
-    // At another key it has been moved by others between our two looks.
-    const isSame = replaced.key.directory === place.key.directory && replaced.key.name === place.key.name;
-    return isSame ? { moved: place.inode } : undefined;
+    // As POSIX: of two names of one inode both stay. At a key that is none, others have moved it between our two looks.
+    const names = place.inode.links ?? [place.key];
+    return names.some((each) => isAt(each, replaced.key)) ? { moved: place.inode } : undefined;
   }
-  const plan = { place, source, target, replaced, debtor };
+  const plan = { place, source, target, replaced, debtor, parting: undefined };
   await demandAllowed(context, actor, plan);
   // What has to be waited for comes before the mark: nobody waits while others wait for him.
   if (await hasWaited(context, [place, ...guardedBy(plan)])) return undefined;
   if (hasArrived(context, place, debtor)) return undefined;
   const keys = keysOf(context, place);
   if (keys.some((each) => context.intents.keys.isPending(each))) return { owed: keys };
-  if (replaced?.inode.kind !== 'directory') return carryOver(context, actor, plan);
+  const parting = replaced?.inode.links && (await partingOf(context, replaced));
+  if (parting && 'owed' in parting) return parting;
+  if (replaced?.inode.kind !== 'directory') return carryOver(context, actor, { ...plan, parting });
   // A directory that is replaced is removed, with all the care that takes.
   await load(context, replaced);
   return closedEmpty(context, actor, replaced, (inode) =>
@@ -145,18 +150,22 @@ async function demandAllowed(context: Context, actor: Actor, { place, target, re
 
 /** One commit: the row leaves one key and is put at the other. */
 async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<{ readonly moved: Inode } | undefined> {
-  const { place, source, target, replaced } = plan;
+  const { place, source, target, replaced, parting } = plan;
   const isOwed = keysOf(context, place).some((each) => context.intents.keys.isPending(each));
   if (isOwed || hasArrived(context, place, plan.debtor)) return undefined;
   const key = keyIn(target.directory, target.name);
   const { origin, promised, fingerprint } = debtsOf(context, plan);
   const { origin: _, ...plain } = place.inode;
   const kept = { ...(origin && { origin }), ...(fingerprint !== undefined && { fingerprint }) };
-  const moved = revised(plain, { ctime: nanosOf(context.clock()), ...kept });
+  const links = place.inode.links && [...otherNames(place.inode, place.key), key];
+  const moved = revised(plain, { ctime: nanosOf(context.clock()), ...kept, ...(links && { links }) });
   const changes: Change[] = [
     { act: 'remove', key: place.key, when: asRead(place.inode) },
     { act: 'put', key, when: replaced ? asRead(replaced.inode) : 'absent', row: moved },
-    ...guardedBy(plan).map(({ key: each, inode }) => check(each, inode)),
+    ...putAt(otherNames(place.inode, place.key), place.inode, moved),
+    ...noted(moved),
+    ...(parting?.changes ?? []),
+    ...guardedBy(plan).map(({ key: each, inode }) => checked(each, inode)),
     ...promised.map(({ change }) => change),
     ...(moved.kind === 'directory' ? [keptFromNowAt(moved.id, key, moved.version)] : []),
     ...(replaced?.inode.kind === 'directory' ? [forgotten(context, replaced.inode)] : []),
@@ -168,8 +177,6 @@ async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<{ 
   context.times.touch(context, target.directory);
   return { moved };
 }
-
-const check = (key: RowKey, inode: Inode): Change => ({ act: 'check', key, when: asRead(inode) });
 
 interface Debts {
   /** Where the bytes stay until the store has moved them. */
@@ -183,30 +190,36 @@ function debtsOf(context: Context, plan: Plan): Debts {
   const { place, target, replaced, debtor } = plan;
   const home = inheritedOrigin(target.directory, target.name);
   if (!place.origin || !home) return { origin: undefined, promised: [] };
-  const { kind } = place.inode;
-  const removal = replaced && removalOf(context, replaced, { isTree: false, debtor });
-  if (isSpecialKind(kind)) {
-    return { origin: undefined, promised: removal ? [debtor.promise(removal, target.chain)] : [] };
+  const { kind, links, dirty, fingerprint } = place.inode;
+  const removal = removalOfReplaced(context, plan);
+  const removed = () => (removal ? [debtor.promise(removal, target.chain)] : []);
+  if (isSpecialKind(kind)) return { origin: undefined, promised: removed() };
+  // The object has the key of another of its names, and keeps it.
+  if (links && place.origin.key !== homeOf(context, place.origin, place.path).key) {
+    return { origin: place.origin, promised: removed() };
   }
   const to = homeOf(context, place.origin, target.path).key;
-  if (place.inode.dirty && place.inode.fingerprint === undefined) return debtsOfUnstored(context, plan, to);
+  // Of what the store has not yet nothing is to be moved: it is going to be uploaded to where it is by then.
+  if (dirty && fingerprint === undefined) {
+    const origin = links && { mount: place.origin.mount, key: to };
+    const taken = fingerprintTaken(plan, to);
+    return taken === undefined ? { origin, promised: removed() } : { origin, promised: [], fingerprint: taken };
+  }
   const row = rowOf(keyIn(target.directory, target.name), place.inode);
   const move = { act: 'move', ...place.origin, to, kind, row } as const;
-  // A file is replaced by the move itself; a directory, or what lies elsewhere, has to be gone before.
-  const isNeeded = replaced?.inode.kind === 'directory' || removal?.key !== to;
-  return {
-    origin: place.origin,
-    promised: [...(removal && isNeeded ? [removal] : []), move].map((each) => debtor.promise(each, target.chain)),
-  };
+  // A file is replaced by the move itself; a directory, or what lies or goes elsewhere, has to be gone before.
+  const isNeeded = replaced?.inode.kind === 'directory' || removal?.act === 'move' || removal?.key !== to;
+  return { origin: place.origin, promised: [...(isNeeded ? removed() : []), debtor.promise(move, target.chain)] };
 }
 
-/** The store has nothing of it yet, so nothing is to be moved: it is going to be uploaded to where it is by then. */
-function debtsOfUnstored(context: Context, { target, replaced, debtor }: Plan, to: StoreKey): Debts {
-  if (!replaced) return { origin: undefined, promised: [] };
-  const { origin, inode } = replaced;
-  if (origin?.key === to && inode.kind === 'file' && inode.fingerprint !== undefined) {
-    return { origin: undefined, promised: [], fingerprint: inode.fingerprint };
-  }
-  const removal = removalOf(context, replaced, { isTree: false, debtor });
-  return { origin: undefined, promised: removal ? [debtor.promise(removal, target.chain)] : [] };
+/** Of the object that is replaced by what is going to be uploaded to its key. */
+function fingerprintTaken({ replaced }: Plan, to: StoreKey): Fingerprint | undefined {
+  const isReplaced = replaced?.origin?.key === to && replaced.inode.kind === 'file' && !replaced.inode.links;
+  return isReplaced ? replaced.inode.fingerprint : undefined;
+}
+
+/** What becomes of the object of what is replaced. */
+function removalOfReplaced(context: Context, { replaced, parting, debtor }: Plan): Intent | undefined {
+  if (!replaced) return undefined;
+  return replaced.inode.links ? parting?.intent : removalOf(context, replaced, { isTree: false, debtor });
 }

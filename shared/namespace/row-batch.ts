@@ -1,3 +1,4 @@
+import { atAllNames } from './all-names.ts';
 import { type Change, CHANGES_MAX, keyText, type Metastore, type RowKey } from '../ports/metastore.ts';
 
 /** Groups of changes that have nothing to do with one another, as many to a commit as go; each group is made whole or not. */
@@ -17,7 +18,8 @@ export class RowBatch {
     return this.#keys.has(keyText(key));
   }
 
-  async add(group: readonly Change[]): Promise<void> {
+  async add(changes: readonly Change[]): Promise<void> {
+    const group = atAllNames(changes);
     if (group.length === 0) return;
     if (this.#size + group.length > CHANGES_MAX || group.some(({ key }) => this.has(key))) await this.flush();
     this.#groups.push(group);

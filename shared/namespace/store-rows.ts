@@ -5,6 +5,7 @@ import { joinPath, type Name } from '../model/names.ts';
 import { WRITE_TYPE_OPTION } from '../model/write-types.ts';
 import type { Change } from '../ports/metastore.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
+import { notedNoMore, otherNames } from './hard-links.ts';
 import type { Observation } from './intent-keys.ts';
 import { keptFirstAt, keptNoMore, newDirectoryId } from './directory-keys.ts';
 import { placeNow } from './places.ts';
@@ -117,17 +118,23 @@ export async function rowChanges(
     when: asRead(before),
     row: { ...row, version: before.version + 1 },
   } as const;
-  return [put, ...kept, ...removal.filter(({ act }) => act !== 'remove')];
+  return [put, ...kept, ...removal.slice(1)];
 }
 
+/** That of the row itself stands first. */
 function removalChanges(context: Context, { place }: StoreDirectory, name: Name, before: Inode): Change[] {
   const isDirectory = before.kind === 'directory';
   // A mount stays whatever becomes of the directory around it; a file that never was in the store cannot vanish from it.
   if (isDirectory ? mountsWithin(context, joinPath(place.path, name)).length > 0 : before.fingerprint === undefined) {
     return [];
   }
-  const removal = { act: 'remove', key: keyIn(place, name), when: asRead(before) } as const;
-  return isDirectory ? [removal, ...toTrash(context, before)] : [removal];
+  const key = keyIn(place, name);
+  const gone = [key, ...otherNames(before, key)].map((each): Change => ({
+    act: 'remove',
+    key: each,
+    when: asRead(before),
+  }));
+  return [...gone, ...(isDirectory ? toTrash(context, before) : notedNoMore(before))];
 }
 
 /**

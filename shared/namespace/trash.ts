@@ -2,6 +2,7 @@ import { type InodeId, TRASH } from '../model/ids.ts';
 import type { Inode, Row } from '../model/inode.ts';
 import { type Change, CHANGES_MAX, type ListedRow } from '../ports/metastore.ts';
 import { asRead, type Context, putRow, revised } from './context.ts';
+import { dropName } from './hard-links.ts';
 import { forgotten } from './directory-keys.ts';
 
 /**
@@ -38,7 +39,8 @@ async function empty(context: Context, root: Inode, isStopped: () => boolean): P
     const { id } = top;
     const page = await context.metastore.list(id, { limit: CHANGES_MAX });
     if (page.length === 0) open.pop();
-    const leaves = page.filter(({ row }) => row.kind !== 'directory');
+    const leaves = page.filter(({ row }) => row.kind === 'record' || (row.kind !== 'directory' && !row.links));
+    rows += await takeNames(context, id, page);
     rows += page.length === 0 && top.take ? await top.take() : await take(context, id, leaves);
     for (const each of page) {
       const below = await fenced(context, id, each);
@@ -57,6 +59,17 @@ async function fenced(context: Context, directory: InodeId, { name, row }: Liste
   const mark = putRow({ directory, name }, row, {});
   if (!(await context.metastore.commit([mark])).committed) return undefined;
   return { id: row.id, take: () => take(context, directory, [{ name, row: revised(row, {}) }]) };
+}
+
+/** What has other names elsewhere goes on living under those. */
+async function takeNames(context: Context, directory: InodeId, page: readonly ListedRow[]): Promise<number> {
+  let names = 0;
+  for (const { name, row } of page) {
+    if (row.kind === 'record' || !row.links) continue;
+    await dropName(context, { directory, name }, row);
+    names++;
+  }
+  return names;
 }
 
 /** With a directory, which is empty by now, goes the record of where it is kept. */

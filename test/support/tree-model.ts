@@ -70,6 +70,14 @@ export class TreeModel {
     if (!children.delete(name)) refuse('notFound');
   }
 
+  /** One more name for the same node. */
+  link(from: string, to: string): void {
+    const source = this.#target(from);
+    const node = source.children.get(source.name) ?? refuse('notFound');
+    if (node.kind === 'directory') refuse('notPermitted');
+    this.#make(to, node);
+  }
+
   rename(from: string, to: string): void {
     const source = this.#target(from);
     const node = source.children.get(source.name) ?? refuse('notFound');
@@ -100,6 +108,19 @@ export class TreeModel {
     };
     visit(this.root, '');
     return found;
+  }
+
+  /** For each file and symlink that has several names all of them; a store has it under one. */
+  shared(): string[][] {
+    const names = new Map<Node, string[]>();
+    const visit = ({ children }: Directory, prefix: string) => {
+      for (const [name, node] of children) {
+        if (node.kind === 'directory') visit(node, `${prefix}${name}/`);
+        else names.set(node, [...(names.get(node) ?? []), prefix + name]);
+      }
+    };
+    visit(this.root, '');
+    return [...names.values()].filter((all) => all.length > 1);
   }
 
   stat(path: string): Node {
