@@ -11,6 +11,7 @@ import {
   UploadPartCopyCommand,
   type UploadPartCopyCommandInput,
 } from '@aws-sdk/client-s3';
+import { LeatError } from '../model/faults.ts';
 import type { PartBody, WriteOptions } from '../ports/under-store.ts';
 import type { S3Calls } from './s3-client.ts';
 import { s3Fault } from './s3-faults.ts';
@@ -50,11 +51,12 @@ export class Multipart {
     signal: AbortSignal | undefined,
   ): Promise<Multipart> {
     const { Bucket, Key, RequestPayer } = input;
-    const { UploadId = '' } = await calls.send(
-      new CreateMultipartUploadCommand(input),
-      signal && { abortSignal: signal },
-    );
-    return new Multipart(calls, { Bucket, Key, UploadId, ...(RequestPayer && { RequestPayer }) }, signal);
+    // Not interrupted: an upload whose id nobody has been told could not be aborted.
+    const { UploadId = '' } = await calls.send(new CreateMultipartUploadCommand(input));
+    const multipart = new Multipart(calls, { Bucket, Key, UploadId, ...(RequestPayer && { RequestPayer }) }, signal);
+    if (!signal?.aborted) return multipart;
+    await multipart.abort();
+    throw new LeatError('interrupted', `s3://${Bucket}/${Key}: its upload was interrupted`);
   }
 
   async put(PartNumber: number, body: PartBody): Promise<void> {

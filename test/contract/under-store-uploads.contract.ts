@@ -187,6 +187,7 @@ function ending({ open, traits }: StoreEngine): void {
     expect([await abandon(), await abandon()]).toEqual(
       traits.abortsUploads ? [undefined, undefined] : ['unsupported', 'unsupported'],
     );
+    await abandoned.abort();
     const stop = new AbortController();
     const interrupted = await store.upload(key('a'), { signal: stop.signal });
     stop.abort();
