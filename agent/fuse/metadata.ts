@@ -1,13 +1,19 @@
 import { ABOVE_ROOT } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
-import { attributesAt, decodeRow } from '#shared/model/row-codec.ts';
-import { OUT_HEADER } from './protocol.ts';
+import { attributesAt, decodeRow, idAt } from '#shared/model/row-codec.ts';
+import { OUT_HEADER, TYPE_BITS } from './protocol.ts';
 import type { Node } from './nodes.ts';
-import type { Answer, Question } from './questions.ts';
+import { type Answer, NODE_KINDS, type Question } from './questions.ts';
 import { errno, FIRST_ARGUMENT, must, nameAt, refuse, Refusal, type Request, u32, u64 } from './requests.ts';
 import type { Session } from './session.ts';
 
 const RENAME_NOREPLACE = 1;
+const TYPE_MASK = 0o170000;
+/** Of what mknod makes, by the type in st_mode; none is a regular file. */
+const KINDS = new Map<number, (typeof NODE_KINDS)[number]>([
+  ...NODE_KINDS.map((kind) => [TYPE_BITS[kind], kind] as const),
+  [0, 'file'] as const,
+]);
 
 /** Answered here when the rows can; a name that the directory's listing should have and has not is not there. */
 export function lookup(session: Session, request: Request): void {
@@ -49,11 +55,15 @@ export function getAttributes(session: Session, request: Request): void {
   const attributes = session.attributesNow(node);
   if (attributes) return session.sendAttributes(request.unique, node, attributes, session.rows?.leftMs);
   // Replaced or removed: what was said of it stays true for who has it open.
-  const kept = (code: number) => session.sendAttributes(request.unique, node, node.attributes ?? refuse(code));
+  const kept = (code: number, links = code === errno.ENOENT ? 0 : undefined) => {
+    const last = node.attributes ?? refuse(code);
+    session.sendAttributes(request.unique, node, { ...last, links: links ?? last.links });
+  };
   const take = (answer: Answer) => {
     const row = rowIn(answer);
     const found = must(attributesAt(row));
-    if (node.parent && !node.isOf(row, found)) return kept(errno.ESTALE);
+    const isOther = node.parent && !node.isOf(row, found);
+    if (isOther) return kept(errno.ESTALE, idAt(row) === node.inodeId ? undefined : 0);
     const leftMs = session.leftOf(node.parent?.inodeId ?? ABOVE_ROOT, node.name, row);
     session.sendAttributes(request.unique, node, found, leftMs);
   };
@@ -71,7 +81,30 @@ export function makeSymlink(session: Session, request: Request): void {
   make(session, request, name, { ask: 'symlink', target });
 }
 
+/** A regular file too: without a handle, so nobody writes it yet. */
+export function makeNode(session: Session, request: Request): void {
+  const { name } = nameAt(request, 56);
+  const mode = u32(request, 40);
+  const kind = KINDS.get(mode & TYPE_MASK) ?? refuse(errno.EINVAL);
+  make(session, request, name, {
+    ask: 'mknod',
+    mode: mode & 0o7777,
+    umask: u32(request, 48),
+    kind,
+    device: u32(request, 44),
+  });
+}
+
+export function makeLink(session: Session, request: Request): void {
+  const node = session.nodes.get(u64(request, FIRST_ARGUMENT)) ?? refuse(errno.ESTALE);
+  const parent = session.node(request);
+  const { name } = nameAt(request, 48);
+  const question = { ask: 'link', path: session.pathOf(node), to: session.childPath(parent, name) } as const;
+  askForEntry(session, request, { parent, name, question });
+}
+
 type Making =
+  | Omit<Question & { readonly ask: 'mknod' }, 'path'>
   | { readonly ask: 'mkdir'; readonly mode: number; readonly umask: number }
   | { readonly ask: 'symlink'; readonly target: string };
 
@@ -83,9 +116,10 @@ function make(session: Session, request: Request, name: Name, making: Making): v
 export function remove(session: Session, request: Request, kind: 'file' | 'directory'): void {
   const parent = session.node(request);
   const { name } = nameAt(request, FIRST_ARGUMENT);
-  session.ask(request, { ask: 'remove', path: session.childPath(parent, name), kind }, () =>
-    session.send(request.unique, 0),
-  );
+  session.ask(request, { ask: 'remove', path: session.childPath(parent, name), kind }, () => {
+    session.otherNames.parted(parent, name);
+    session.send(request.unique, 0);
+  });
 }
 
 export function rename(session: Session, request: Request, namesAt: number): void {
@@ -99,6 +133,7 @@ export function rename(session: Session, request: Request, namesAt: number): voi
   const to = session.childPath(target, newName);
   session.ask(request, { ask: 'rename', path, to, noReplace: flags === RENAME_NOREPLACE }, (answer) => {
     const row = rowIn(answer);
+    session.otherNames.parted(target, newName); // what was replaced
     const node = session.looked(target, newName, { row, attributes: must(attributesAt(row)) });
     session.nodes.forget(node.id, 1); // this was no lookup of the kernel's
     session.send(request.unique, 0);

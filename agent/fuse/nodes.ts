@@ -1,4 +1,5 @@
 import { type InodeId, inodeNumber, isLongId } from '#shared/model/ids.ts';
+import type { HardLink } from '#shared/model/inode.ts';
 import { type Name, type Path, PATH_BYTES_MAX } from '#shared/model/names.ts';
 import { type HotAttributes, idAt } from '#shared/model/row-codec.ts';
 
@@ -26,6 +27,8 @@ export function contentOf(row: Uint8Array, attributes: HotAttributes): Content {
   return { inodeId: idAt(row), generation: generationOf(attributes), number: attributes.inodeNumber };
 }
 
+const NO_NAMES: readonly HardLink[] = [];
+
 /** What the kernel knows of one content. There are as many as it has files in mind, so a node is kept small. */
 export class Node {
   readonly id: number;
@@ -35,6 +38,8 @@ export class Node {
   inodeId: InodeId;
   parent: Node | undefined;
   name: Name;
+  /** Of an inode that has several: all that are known. */
+  names: readonly HardLink[] = NO_NAMES;
   lookups = 1;
   /** Of what lies in a store: its mount's sync interval. */
   syncIntervalMs: number | undefined;

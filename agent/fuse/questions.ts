@@ -10,11 +10,23 @@ export interface Caller {
   readonly gid: number;
 }
 
+/** What mknod(2) makes. */
+export const NODE_KINDS = ['file', 'fifo', 'socket', 'character', 'block'] as const;
+
 /** What the worker cannot answer by itself. Rows travel as `encodeRow` wrote them. */
 export type Question =
   | { readonly ask: 'stat'; readonly path: Path }
   | { readonly ask: 'list'; readonly path: Path; readonly after: Name | undefined; readonly limit: number }
   | { readonly ask: 'mkdir'; readonly path: Path; readonly mode: number; readonly umask: number }
+  | {
+      readonly ask: 'mknod';
+      readonly path: Path;
+      readonly mode: number;
+      readonly umask: number;
+      readonly kind: (typeof NODE_KINDS)[number];
+      readonly device: number;
+    }
+  | { readonly ask: 'link'; readonly path: Path; readonly to: Path }
   | { readonly ask: 'symlink'; readonly path: Path; readonly target: string }
   | { readonly ask: 'remove'; readonly path: Path; readonly kind: 'file' | 'directory' }
   | { readonly ask: 'rename'; readonly path: Path; readonly to: Path; readonly noReplace: boolean }

@@ -122,6 +122,13 @@ export class Service {
       }
       case 'mkdir':
         return rowOf(await namespace.mkdir(actor, question.path, { mode: question.mode, umask: question.umask }));
+      case 'mknod': {
+        const { path, kind, device, mode, umask } = question;
+        if (kind === 'file') return rowOf(await namespace.create(actor, path, { mode, umask }));
+        return rowOf(await namespace.mknod(actor, path, { kind, device, mode, umask }));
+      }
+      case 'link':
+        return rowOf(await namespace.link(actor, question.path, question.to));
       case 'symlink':
         return rowOf(await namespace.symlink(actor, question.path, question.target));
       case 'remove':

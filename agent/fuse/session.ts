@@ -6,6 +6,7 @@ import type { Rows } from '../embedded/lmdb-rows.ts';
 import type { Counters } from './counters.ts';
 import { LiveFiles } from './live-files.ts';
 import { contentOf, Node, Nodes, pathOf, ROOT_NODE } from './nodes.ts';
+import { OtherNames } from './other-names.ts';
 import { ATTR_REPLY_BYTES, ENTRY_BYTES, OUT_HEADER, Reply, REQUEST_DATA_MAX, type Timeout } from './protocol.ts';
 import type { Answer, Question, SyncIntervals, ToMain } from './questions.ts';
 import { errno, must, Refusal, refuse, type Request, type Unique } from './requests.ts';
@@ -58,6 +59,7 @@ export class Session {
   readonly rows: Rows | undefined;
   readonly nodes: Nodes;
   readonly live: LiveFiles;
+  readonly otherNames = new OtherNames(() => this.nodes);
   readonly reply = new Reply(REQUEST_DATA_MAX);
   readonly #lease: Timeout;
   readonly #means: SessionMeans;
@@ -77,7 +79,10 @@ export class Session {
     const attributes = must(attributesAt(bytes));
     const root = new Node(ROOT_NODE, contentOf(bytes, attributes), undefined, '' as Name);
     root.attributes = attributes;
-    this.nodes = new Nodes(root, (node) => means.onGone(node));
+    this.nodes = new Nodes(root, (node) => {
+      this.otherNames.forget(node);
+      means.onGone(node);
+    });
     this.live = new LiveFiles(options.dirtyDir, { nodes: () => this.nodes, isHeld: (node) => means.isHeld(node) });
   }
 
@@ -202,6 +207,7 @@ export class Session {
   }
 
   pathOf(node: Node): Path {
+    if (node.names.length > 0) this.rowOf(node); // puts it where it has a name yet
     return pathOf(node) ?? refuse(errno.ESTALE);
   }
 
@@ -214,6 +220,7 @@ export class Session {
     const node = this.nodes.looked(parent, name, contentOf(row, attributes));
     if (!this.rows?.isWhole || node.attributes) node.attributes = attributes;
     node.syncIntervalMs = attributes.isMountPoint ? this.#mountInterval(row) : parent.syncIntervalMs;
+    this.otherNames.learn(node, attributes.names);
     return node;
   }
 
@@ -221,7 +228,8 @@ export class Session {
   rowOf(node: Node): SeenRow | undefined {
     const row = node.parent ? this.childRow(node.parent.inodeId, node.name) : this.childRow(ABOVE_ROOT, '' as Name);
     const attributes = row && attributesAt(row);
-    if (!attributes || (node.parent && !node.isOf(row, attributes))) return undefined;
+    if (!attributes || (node.parent && !node.isOf(row, attributes))) return this.#underOtherName(node);
+    this.otherNames.learn(node, attributes.names);
     if (attributes.isMountPoint) node.syncIntervalMs = this.#mountInterval(row);
     else if (!node.parent) node.syncIntervalMs = undefined;
     // The root gets another inode when the store at `/` is unmounted.
@@ -229,11 +237,29 @@ export class Session {
     return { row, attributes };
   }
 
+  #underOtherName(node: Node): SeenRow | undefined {
+    for (const each of node.names) {
+      const row = this.childRow(each.directory, each.name);
+      const attributes = row && attributesAt(row);
+      if (!attributes || !node.isOf(row, attributes)) continue;
+      this.otherNames.put(node, each);
+      return { row, attributes };
+    }
+    return undefined;
+  }
+
   /** What the row says now, or what was last said of a content that has been replaced or removed while it was open. */
   attributesOf(node: Node): HotAttributes | undefined {
     const attributes = this.rowOf(node)?.attributes;
     if (attributes && node.attributes) node.attributes = attributes;
-    return attributes ?? node.attributes;
+    if (attributes || !node.attributes) return attributes;
+    return this.rows?.isWhole && !this.#isThere(node) ? { ...node.attributes, links: 0 } : node.attributes;
+  }
+
+  /** With another content, maybe. */
+  #isThere(node: Node): boolean {
+    const row = node.parent && this.childRow(node.parent.inodeId, node.name);
+    return row !== undefined && idAt(row) === node.inodeId;
   }
 
   /** Undefined where only the main thread can tell how they are now. */

@@ -168,6 +168,8 @@ function handlers(session: Session, { files, directories, writing }: Handlers): 
     [Op.SETATTR, (request) => setAttributes(session, writing, request)],
     [Op.READLINK, (request) => metadata.readLink(session, request)],
     [Op.SYMLINK, (request) => metadata.makeSymlink(session, request)],
+    [Op.MKNOD, (request) => metadata.makeNode(session, request)],
+    [Op.LINK, (request) => metadata.makeLink(session, request)],
     [Op.MKDIR, (request) => metadata.makeDirectory(session, request)],
     [Op.UNLINK, (request) => metadata.remove(session, request, 'file')],
     [Op.RMDIR, (request) => metadata.remove(session, request, 'directory')],
@@ -197,8 +199,6 @@ function handlers(session: Session, { files, directories, writing }: Handlers): 
     [Op.DESTROY, empty],
     [Op.INIT, (request) => init(session, request)],
     [Op.INTERRUPT, (request) => session.interrupted(u64(request, 40))],
-    [Op.MKNOD, refuse(errno.EPERM)],
-    [Op.LINK, refuse(errno.EPERM)],
   ]);
   const unknown = refuse(errno.ENOSYS); // the kernel remembers it, and does without
   return (request) => {

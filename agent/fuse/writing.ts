@@ -64,8 +64,8 @@ export class Writing {
     then: (live: LiveFile) => void,
   ): void {
     const session = this.#session;
-    const { directory, name } = keyOf(node);
     const path = session.pathOf(node);
+    const { directory, name } = keyOf(node);
     const question = { ask: 'write', path, directory, name, id: node.inodeId, isTruncated } as const;
     node.attributes ??= session.attributesOf(node);
     session.ask(request, question, (answer) => {

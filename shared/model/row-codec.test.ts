@@ -107,6 +107,7 @@ describe('the row codec', () => {
           listedAt: given.listedAt,
           isMountPoint: given.mount !== undefined,
           links: given.links?.length ?? 1,
+          names: given.links ?? [],
           device: given.device ?? 0,
         });
       }),

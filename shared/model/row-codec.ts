@@ -37,6 +37,7 @@ const FLAG = {
   links: 1 << 14,
 } as const;
 
+const NO_NAMES: readonly HardLink[] = [];
 /** Optional fields of numbers: five times, three counts and limits. */
 const FIXED_BYTES = 9 * 8;
 const HEX_FINGERPRINT = /^[0-9a-f]{32}$/;
@@ -80,8 +81,9 @@ export interface HotAttributes {
   readonly isMountPoint: boolean;
   /** Its bytes are not those that the store has. */
   readonly isDirty: boolean;
-  /** How many names it has. */
+  /** How many names it has, and when there are several, which. */
   readonly links: number;
+  readonly names: readonly HardLink[];
   /** Of a device its number; of all else 0. */
   readonly device: number;
 }
@@ -126,6 +128,7 @@ export function attributesAt(bytes: Uint8Array): HotAttributes | undefined {
     isMountPoint: (flags & FLAG.mount) !== 0,
     isDirty: (flags & FLAG.dirty) !== 0,
     links: rare?.links?.length ?? 1,
+    names: rare?.links ?? NO_NAMES,
     device: rare?.device ?? 0,
   };
 }
