@@ -3,21 +3,18 @@ import { inLanes } from '#shared/namespace/lanes.ts';
 import { partAt, partRange, partWithin } from '#shared/ports/object-parts.ts';
 import type { ObjectUpload, PartSource, StoreAttributes, StoreEntry } from '#shared/ports/under-store.ts';
 import { type Place, spanSource } from './part-source.ts';
-import { type FileUpload, finishParts, uploadFile } from './upload.ts';
+import { type FileUpload, finishParts, uploadFile, type UploadWatch } from './upload.ts';
 
 /** Files that stay smaller are sent when they are closed: most are closed before a stream would be worth its requests. */
 export const STREAM_BYTES_MIN = 32 << 20;
 const PARTS_IN_FLIGHT = 2;
 
-export interface StreamOptions extends Omit<Place, 'signal'> {
+export interface StreamOptions extends Omit<Place, 'signal'>, UploadWatch {
   readonly fd: number;
   /** As they are now: S3 takes them when an upload begins. */
   readonly attributes: StoreAttributes;
   /** Writes may go past whoever tells of them (passthrough): in the end what was sent is compared with the file. */
   readonly isBlind?: boolean;
-  /** The id of an upload that has to be abandoned, should this process die before it is told that it is over. */
-  readonly begun?: (id: string) => void;
-  readonly over?: (id: string) => void;
 }
 
 interface Sending {
@@ -48,7 +45,10 @@ export class UploadStream {
     this.#options = options;
   }
 
-  /** The bytes below `to` have been written, and will probably stay as they are. */
+  /**
+   * The bytes below `to` have been written, and will probably stay as they are: from now on `rewritten` tells of each write below. Tell of
+   * no more than the writer knows that he has told of, for the size of the file may be ahead of him.
+   */
   grown(to: number): void {
     if (to <= this.#grownTo) return;
     this.rewritten(this.#grownTo, to);

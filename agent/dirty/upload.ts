@@ -13,7 +13,13 @@ const WHOLE_BYTES_MAX = partRange(1).length;
 const PARTS_IN_FLIGHT = 4;
 const ATTEMPTS_MAX = 3;
 
-export interface FileUpload extends Place {
+/** Of uploads in parts, which cost room in a store until they are over: what has begun and is not over has to be abandoned after a crash. */
+export interface UploadWatch {
+  readonly begun?: (id: string) => void;
+  readonly over?: (id: string) => void;
+}
+
+export interface FileUpload extends Place, UploadWatch {
   readonly content: LocalContent;
   readonly attributes: StoreAttributes;
   readonly when: 'absent' | Fingerprint;
@@ -46,7 +52,13 @@ async function sendFile(job: FileUpload): Promise<StoreEntry> {
   const { store, key, content, attributes, signal } = job;
   if (content.size <= WHOLE_BYTES_MAX) return writeWhole(job);
   const base = content.base && { base: content.base.fingerprint };
-  return finishParts(await store.upload(key, { attributes, ...base, ...(signal && { signal }) }), job);
+  const upload = await store.upload(key, { attributes, ...base, ...(signal && { signal }) });
+  job.begun?.(upload.id);
+  try {
+    return await finishParts(upload, job);
+  } finally {
+    job.over?.(upload.id);
+  }
 }
 
 /** Lays what is not laid yet, and shows the object. When it throws, the upload is aborted. */

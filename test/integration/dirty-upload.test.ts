@@ -65,7 +65,10 @@ describe.each(STORE_KINDS)('a dirty file goes to a store: %s', (kind) => {
   it('in parts, when it is large, with its holes', async () => {
     file = scratchFile(SIZE);
     file.fill(3, 0, 9, 16);
-    const entry = await uploadFile(job(SIZE));
+    const told: string[] = [];
+    const watch = { begun: (id: string) => void told.push(id), over: (id: string) => void told.push(id) };
+    const entry = await uploadFile(job(SIZE, watch));
+    expect([told.length, new Set(told).size]).toEqual([2, 1]);
     expect(entry).toMatchObject({ size: SIZE, ...ATTRIBUTES });
     expect(await pagesIn(store, NAME)).toEqual([3, ...times(8, 0), 3, ...times(6, 0), 3]);
     expect(sent()).toEqual([`finish ${NAME}`, `put ${NAME} 1`, `put ${NAME} 2`, `put ${NAME} 3`, `upload ${NAME}`]);
