@@ -51,6 +51,8 @@ export interface Core {
   readonly followed: FollowedFeed & { close(): void };
   readonly stores: Stores;
   readonly namespace: Namespace;
+  /** Its id among those that share its rows; undefined where there are none. */
+  readonly agentId: string | undefined;
   readonly cache: DataCache;
   readonly cacheDir: string;
   readonly dirty: DirtyFiles;

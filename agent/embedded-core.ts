@@ -39,6 +39,7 @@ export async function embeddedCore(options: AgentOptions, started: End[]): Promi
     followed,
     stores,
     namespace,
+    agentId: undefined,
     ...cached,
     ...(await dirtyCore(options, holding, started)),
   };

@@ -85,6 +85,7 @@ export async function joinedCore(options: AgentOptions, url: string, started: En
     followed: followedLog({ log, sleep: deps.sleep }),
     stores,
     namespace,
+    agentId: joined.id,
     ...cached,
     ...(await dirtyCore(options, holding, started)),
   };

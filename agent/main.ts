@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { createApi } from '#functions/api/api.ts';
 import { byToken } from '#functions/api/guard.ts';
 import { type MountInfo, mountInfo } from '#functions/api/mounts.ts';
@@ -6,10 +7,12 @@ import { namespaceEvents } from '#shared/feed/events.ts';
 import { isFault, toLeatError } from '#shared/model/faults.ts';
 import { MOUNTS } from '#shared/model/ids.ts';
 import { ROOT_PATH } from '#shared/model/names.ts';
+import type { LockSession } from '#shared/namespace/namespace.ts';
 import { type ApiServer, isLoopback, serveApi } from './api-server.ts';
 import { type AgentFile, findAgent, removeAgentFile, writeAgentFile } from './cli/agent-file.ts';
 import { cachedContent } from './content.ts';
 import { type AgentOptions, type Core, type End, endAll } from './core.ts';
+import { keptText } from './joined/kept-text.ts';
 import { lockData } from './data-lock.ts';
 import { embeddedCore } from './embedded-core.ts';
 import type { FuseMount } from './fuse/fuse-mount.ts';
@@ -18,6 +21,7 @@ import { mountByDriver } from './fuse-drivers.ts';
 import { trimWhenIdle } from './memory.ts';
 import { LEAT_VERSION } from './package.ts';
 
+const SESSION_BYTES = 8;
 const TOKEN_BYTES = 32;
 /** What `df` shows of a store that has no limit. */
 const BOUNDLESS = { total: 2 ** 50, free: 2 ** 50 };
@@ -107,9 +111,21 @@ async function startMount(options: AgentOptions, core: Core, started: End[]): Pr
   }
 }
 
-async function openMount(at: string, { config, allowOther, log }: AgentOptions, core: Core): Promise<FuseMount> {
-  const { namespace, cache, cacheDir, dirty, dirtyDir, source, feed, metastore, rows, stores, evictionListeners } =
-    core;
+async function openMount(at: string, { data, config, allowOther, log }: AgentOptions, core: Core): Promise<FuseMount> {
+  const {
+    namespace,
+    cache,
+    cacheDir,
+    dirty,
+    dirtyDir,
+    source,
+    feed,
+    metastore,
+    rows,
+    stores,
+    evictionListeners,
+    agentId,
+  } = core;
   const mount = await mountByDriver(
     config['fuse.driver'],
     {
@@ -122,6 +138,7 @@ async function openMount(at: string, { config, allowOther, log }: AgentOptions, 
       rows,
       leaseMs: config['metadata.lease'],
       feed,
+      locks: agentId === undefined ? undefined : lockSession(data, agentId),
     },
     {
       namespace,
@@ -139,6 +156,13 @@ async function openMount(at: string, { config, allowOther, log }: AgentOptions, 
     if (changes.some(({ key }) => key.directory === MOUNTS)) void mount.refreshMounts();
   });
   return mount;
+}
+
+/** A new mount begins without locks. The session is kept for a successor that goes on with the mount of this process. */
+function lockSession(data: string, agent: string): LockSession {
+  const session = randomBytes(SESSION_BYTES).toString('hex');
+  keptText(join(data, 'lock-session')).save(session);
+  return { agent, session, isNew: true };
 }
 
 interface ApiFacts {

@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { ROOT_PATH } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import { SELF } from '#shared/namespace/access.ts';
-import type { Mount } from '#shared/namespace/namespace.ts';
+import type { LockSession, Mount } from '#shared/namespace/namespace.ts';
 import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import type { HotTier } from '../joined/hot-tier.ts';
@@ -13,6 +13,7 @@ import { Counters } from './counters.ts';
 import { mountAt } from './mounted-device.ts';
 import { detachFrom, type MountpointOptions, unmountFrom } from './mountpoint.ts';
 import { changedRows } from './invalidation.ts';
+import { MountLocks } from './mount-locks.ts';
 import { Notifications } from './notifications.ts';
 import type { SyncIntervals, ToMain, ToWorker } from './questions.ts';
 import { Service, type ServiceDeps } from './service.ts';
@@ -30,6 +31,8 @@ export interface FuseOptions extends Omit<MountpointOptions, 'isReadOnly'> {
   /** `training`: read-only, no open calls. */
   readonly profile: 'general' | 'training';
   readonly feed: ChangeFeed;
+  /** Where rows are shared, and locks with them; undefined: the kernel keeps them. */
+  readonly locks: LockSession | undefined;
 }
 
 export interface FuseMount {
@@ -58,22 +61,33 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
   const notifications = new Notifications(fd, () =>
     deps.log('more changes than the kernel could be told of; it will see some of them when its lease ends'),
   );
+  // What is only read needs no locks of others.
+  const sharing = isTraining ? undefined : options.locks;
+  const locks = sharing && new MountLocks({ ...deps, session: sharing });
+  const facts = {
+    fd,
+    cacheDir,
+    dirtyDir,
+    leaseMs,
+    hasAcls,
+    wantsPassthrough: isRoot,
+    isTraining,
+    sharesLocks: locks !== undefined,
+  };
   const link = new WorkerLink(
-    { service: new Service(fd, deps), notifications, ...deps },
+    { service: new Service(fd, deps, locks), notifications, ...deps },
     {
-      session: {
-        fd,
-        cacheDir,
-        dirtyDir,
-        leaseMs,
-        hasAcls,
-        wantsPassthrough: isRoot,
-        isTraining,
-        root: { bytes: encodeRow(root) },
-      },
+      session: { ...facts, root: { bytes: encodeRow(root) } },
       rows: rows && { file: rows.file, isHot: rows.hot !== undefined },
       mounts: await mountsNow(),
     },
+  );
+  void locks?.begun.then(
+    (all) => {
+      const held = all.flatMap(({ file, lock }) => (lock.space === 'bytes' ? [{ file, owner: lock.owner }] : []));
+      if (held.length > 0) link.tell({ held });
+    },
+    () => undefined,
   );
   const unsubscribes = [
     options.feed.subscribe(({ source: by, changes }) => {
@@ -160,6 +174,7 @@ class WorkerLink {
     else if ('interrupt' in message) this.#deps.service.interrupt(message.interrupt);
     else if ('close' in message) this.#deps.service.closeFile(message.close);
     else if ('release' in message) this.#deps.service.release(message.release);
+    else if ('unlock' in message) void this.#deps.service.unlock(message.unlock);
     else if ('touched' in message) for (const key of message.touched) this.#deps.cache.touched(key);
     else if ('notices' in message) for (const notice of message.notices) this.#deps.notifications.push(notice);
     else this.#deps.log(message.log);

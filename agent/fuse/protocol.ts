@@ -30,6 +30,9 @@ export const Op = {
   READDIR: 28,
   RELEASEDIR: 29,
   FSYNCDIR: 30,
+  GETLK: 31,
+  SETLK: 32,
+  SETLKW: 33,
   CREATE: 35,
   INTERRUPT: 36,
   DESTROY: 38,
@@ -42,9 +45,11 @@ export const Op = {
 
 export const Init = {
   ASYNC_READ: 1 << 0,
+  POSIX_LOCKS: 1 << 1,
   ATOMIC_O_TRUNC: 1 << 3,
   BIG_WRITES: 1 << 5,
   DONT_MASK: 1 << 6,
+  FLOCK_LOCKS: 1 << 10,
   DO_READDIRPLUS: 1 << 13,
   READDIRPLUS_AUTO: 1 << 14,
   ASYNC_DIO: 1 << 15,
@@ -106,6 +111,8 @@ export interface Timeout {
 /** One reply under construction, in a buffer that is used again and again. Positions are bytes from the start of the message. */
 export class Reply {
   readonly bytes: Buffer;
+  /** Where locks are shared some end with a close, so that the kernel has to tell of each. */
+  isEachCloseTold = false;
   readonly #words: Int32Array;
 
   constructor(dataMax: number) {
@@ -179,7 +186,7 @@ export class Reply {
   /** fuse_open_out, 16 bytes. */
   opened(at: number, handle: number, flags: number, backing = 0): void {
     this.u64(at, handle);
-    this.u32(at + 8, flags);
+    this.u32(at + 8, this.isEachCloseTold ? flags & ~Fopen.NOFLUSH : flags);
     this.u32(at + 12, backing);
   }
 

@@ -1,7 +1,9 @@
 import type { InodeId } from '#shared/model/ids.ts';
+import type { Lock } from '#shared/model/locks.ts';
 import type { Name, Path } from '#shared/model/names.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import type { Settled } from '../dirty/dirty-files.ts';
+import type { LockQuestion } from './mount-locks.ts';
 import type { ChangedRow, Notice } from './invalidation.ts';
 
 /** Who asks, as the kernel says. */
@@ -63,6 +65,7 @@ export type Question =
   /** What closing a written file means, and fsync. */
   | { readonly ask: 'flush' | 'sync'; readonly id: InodeId }
   | { readonly ask: 'syncRows' }
+  | { readonly ask: 'lock'; readonly lock: LockQuestion }
   | { readonly ask: 'statfs' };
 
 /** Of the stores, in milliseconds. */
@@ -86,6 +89,8 @@ export type Answer =
   | { readonly entries: readonly { readonly name: Name; readonly row: Uint8Array }[] }
   /** `handle` undefined: the whole file is in the cache now. */
   | { readonly handle: number | undefined }
+  /** What is in the way of a lock. */
+  | { readonly inTheWay: Lock | undefined }
   | { readonly total: number; readonly free: number }
   /** The main thread has replied to the kernel by itself. */
   | { readonly done: true };
@@ -102,6 +107,7 @@ export type ToMain =
   | { readonly close: number }
   /** A file has one writer less. */
   | { readonly release: InodeId }
+  | { readonly unlock: LockQuestion }
   | { readonly touched: readonly CacheKey[] }
   | { readonly notices: readonly Notice[] }
   | { readonly log: string };
@@ -111,6 +117,8 @@ export type ToWorker =
   | { readonly id: number; readonly answer: Answer }
   | { readonly id: number; readonly errno: number }
   | { readonly mounts: SyncIntervals }
+  /** What the mount has locked, of a mount that goes on. */
+  | { readonly held: readonly { readonly file: InodeId; readonly owner: string }[] }
   /** By others, in one commit. What the kernel is to be told of it comes back as `notices`. */
   | { readonly changed: readonly ChangedRow[] }
   | { readonly evicted: CacheKey }

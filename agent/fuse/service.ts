@@ -1,15 +1,16 @@
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isFault, LeatError, toLeatError } from '#shared/model/faults.ts';
+import { invariant, isFault, LeatError, toLeatError } from '#shared/model/faults.ts';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import { toText } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
-import { SETGID } from '#shared/namespace/access.ts';
+import { SELF, SETGID } from '#shared/namespace/access.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
 import type { CachedFile, DataCache, Fetch } from '../cache/data-cache.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
+import type { LockQuestion, MountLocks } from './mount-locks.ts';
 import { OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
 import type { Answer, Caller, Question, ToMain } from './questions.ts';
 import { WritingService } from './writing-service.ts';
@@ -26,6 +27,7 @@ export interface ServiceDeps {
   readonly source: string;
 }
 
+const NEVER = new AbortController().signal;
 const REPLIES_KEPT = 4;
 /** So often it is looked whether another agent has stored what it wrote. */
 const LOOKS_MAX = 50;
@@ -44,15 +46,18 @@ type Ask<Kind extends Question['ask']> = Question & { readonly ask: Kind };
 export class Service {
   readonly #deps: ServiceDeps;
   readonly #writing: WritingService;
+  readonly #mountLocks: MountLocks | undefined;
   readonly #fd: number;
   readonly #open = new Map<number, OpenFile>();
   readonly #running = new Map<number, AbortController>();
   readonly #replies: Reply[] = [];
   #handles = 0;
 
-  constructor(fd: number, deps: ServiceDeps) {
+  /** `locks`: where they are shared with other nodes. */
+  constructor(fd: number, deps: ServiceDeps, locks: MountLocks | undefined) {
     this.#fd = fd;
     this.#deps = deps;
+    this.#mountLocks = locks;
     this.#writing = new WritingService(deps);
   }
 
@@ -78,6 +83,16 @@ export class Service {
     this.#writing.release(id);
   }
 
+  /** Of an owner who has gone already. */
+  async unlock(question: LockQuestion): Promise<void> {
+    await this.#locks.act(SELF, question, NEVER).catch(() => undefined); // which is tried again, and told of, behind
+  }
+
+  get #locks(): MountLocks {
+    invariant(this.#mountLocks, 'the kernel asks for locks, which it was told to keep by itself');
+    return this.#mountLocks;
+  }
+
   closeFile(handle: number): void {
     const open = this.#open.get(handle);
     if (!open) return;
@@ -95,6 +110,7 @@ export class Service {
     for (const abort of this.#running.values()) abort.abort(new LeatError('interrupted', 'the mount is going away'));
     for (const { file } of this.#open.values()) file.close();
     this.#open.clear();
+    this.#mountLocks?.close();
   }
 
   #errnoOf(error: unknown): number {
@@ -146,6 +162,8 @@ export class Service {
         return this.#openFile(actor, question, signal);
       case 'read':
         return this.#read(question, unique, signal);
+      case 'lock':
+        return { inTheWay: await this.#locks.act(actor, question.lock, signal) };
       case 'syncRows':
         await this.#deps.flushed();
         return { done: true };

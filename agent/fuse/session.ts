@@ -22,6 +22,8 @@ export interface SessionOptions {
   readonly hasAcls: boolean;
   readonly wantsPassthrough: boolean;
   readonly isTraining: boolean;
+  /** Locks are not the kernel's own, but shared with other nodes. */
+  readonly sharesLocks: boolean;
   readonly root: { readonly bytes: Uint8Array };
 }
 
@@ -75,6 +77,7 @@ export class Session {
     this.rows = rows;
     this.#means = means;
     this.#lease = timeout(options.leaseMs);
+    this.reply.isEachCloseTold = options.sharesLocks;
     const { bytes } = options.root;
     const attributes = must(attributesAt(bytes));
     const root = new Node(ROOT_NODE, contentOf(bytes, attributes), undefined, '' as Name);

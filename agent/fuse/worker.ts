@@ -7,6 +7,7 @@ import { Counters } from './counters.ts';
 import { Directories } from './directories.ts';
 import { Files } from './files.ts';
 import { noticeOf } from './invalidation.ts';
+import { Locks } from './locks.ts';
 import * as metadata from './metadata.ts';
 import * as xattrs from './xattrs.ts';
 import { setAttributes } from './set-attributes.ts';
@@ -57,7 +58,8 @@ async function main(data: WorkerData): Promise<void> {
   const files = new Files(session, open);
   const directories = new Directories(session);
   session.syncIntervals = data.mounts;
-  const handle = handlers(session, { files, directories, writing: new Writing(session, open) });
+  const locks = new Locks(session);
+  const handle = handlers(session, { files, directories, locks, writing: new Writing(session, open) });
   const buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES_MAX);
   const sleep = sleeper(data, counters);
 
@@ -66,7 +68,7 @@ async function main(data: WorkerData): Promise<void> {
       messages = counters.messages;
       for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
         if (message.message === 'stop') return rows?.close();
-        receive(session, files, message.message as ToWorker);
+        receive(session, { files, locks }, message.message as ToWorker);
       }
     }
     const length = nextRequest(fd, buffer, () => counters.messages === messages);
@@ -127,9 +129,17 @@ function sleeper({ session: { fd }, wakeFd }: WorkerData, counters: Counters): (
   };
 }
 
-function receive(session: Session, files: Files, message: ToWorker): void {
+interface Parts {
+  readonly files: Files;
+  readonly directories: Directories;
+  readonly locks: Locks;
+  readonly writing: Writing;
+}
+
+function receive(session: Session, { files, locks }: Pick<Parts, 'files' | 'locks'>, message: ToWorker): void {
   if ('answer' in message) session.answered(message.id, message.answer);
   else if ('errno' in message) session.refused(message.id, message.errno);
+  else if ('held' in message) locks.resumed(message.held);
   else if ('mounts' in message) session.syncIntervals = message.mounts;
   else if ('changed' in message) {
     const notices = message.changed.flatMap((row) => noticeOf(session.nodes, row) ?? []);
@@ -153,13 +163,7 @@ function parse(bytes: Buffer, length: number): Request {
   };
 }
 
-interface Handlers {
-  readonly files: Files;
-  readonly directories: Directories;
-  readonly writing: Writing;
-}
-
-function handlers(session: Session, { files, directories, writing }: Handlers): (request: Request) => void {
+function handlers(session: Session, { files, directories, locks, writing }: Parts): (request: Request) => void {
   const empty = (request: Request) => session.send(request.unique, 0);
   const refuse = (code: number) => (request: Request) => session.error(request.unique, code);
   const table = new Map<number, (request: Request) => void>([
@@ -187,10 +191,13 @@ function handlers(session: Session, { files, directories, writing }: Handlers): 
     [Op.WRITE, (request) => writing.write(request)],
     [Op.FALLOCATE, (request) => writing.allocate(request)],
     [Op.LSEEK, (request) => writing.seek(request)],
-    [Op.FLUSH, (request) => writing.flush(request)],
+    [Op.FLUSH, (request) => writing.flush(request, locks.closing(request))],
     [Op.FSYNC, (request) => writing.sync(request)],
     [Op.READ, (request) => files.read(request)],
-    [Op.RELEASE, (request) => writing.release(request)],
+    [Op.RELEASE, (request) => (locks.released(request), writing.release(request))],
+    [Op.GETLK, (request) => locks.test(request)],
+    [Op.SETLK, (request) => locks.set(request, 'try')],
+    [Op.SETLKW, (request) => locks.set(request, 'wait')],
     [Op.OPENDIR, (request) => directories.open(request)],
     [Op.READDIR, (request) => directories.read(request, false)],
     [Op.READDIRPLUS, (request) => directories.read(request, true)],
@@ -208,7 +215,7 @@ function handlers(session: Session, { files, directories, writing }: Handlers): 
 }
 
 function init(session: Session, request: Request): void {
-  const { wantsPassthrough, isTraining, hasAcls } = session.options;
+  const { wantsPassthrough, isTraining, hasAcls, sharesLocks } = session.options;
   const minor = u32(request, 44);
   const readahead = Math.max(u32(request, 48), REQUEST_DATA_MAX);
   const offered = u32(request, 52);
@@ -227,6 +234,7 @@ function init(session: Session, request: Request): void {
     Init.SETXATTR_EXT |
     Init.INIT_EXT |
     (hasAcls ? Init.POSIX_ACL : 0) |
+    (sharesLocks ? Init.POSIX_LOCKS | Init.FLOCK_LOCKS : 0) |
     (isTraining ? Init.NO_OPEN_SUPPORT : 0);
   const wanted2 = Init2.HAS_RESEND | (wantsPassthrough && !isTraining ? Init2.PASSTHROUGH : 0);
   session.reply.init(OUT_HEADER, { flags: wanted & offered, flags2: wanted2 & offered2, readahead, minor });

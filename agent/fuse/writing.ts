@@ -113,14 +113,15 @@ export class Writing {
     this.#session.send(request.unique, 8);
   }
 
-  flush(request: Request): void {
+  /** `before` is handed the reply, for what is to be done once the bytes are where they belong. */
+  flush(request: Request, before: (reply: () => void) => void): void {
     if (this.#session.options.isTraining) throw new Refusal(errno.ENOSYS); // nothing is written, and nothing open
-    this.#settle(request, 'flush');
+    this.#settle(request, 'flush', before);
   }
 
   sync(request: Request): void {
     if (this.#session.options.isTraining) return this.#session.send(request.unique, 0);
-    this.#settle(request, 'sync');
+    this.#settle(request, 'sync', (reply) => reply());
   }
 
   release(request: Request): void {
@@ -128,11 +129,13 @@ export class Writing {
     if (file?.isWriter) this.end(file.node);
   }
 
-  #settle(request: Request, ask: 'flush' | 'sync'): void {
+  #settle(request: Request, ask: 'flush' | 'sync', before: (reply: () => void) => void): void {
+    const session = this.#session;
+    const done = () => before(() => session.send(request.unique, 0));
     const { node, isWriter } = this.#open.get(request);
-    const live = this.#session.live.get(node);
-    if (!live || live.isSettled || (ask === 'flush' && !isWriter)) return this.#session.send(request.unique, 0);
-    this.#session.ask(request, { ask, id: node.inodeId }, () => this.#session.send(request.unique, 0));
+    const live = session.live.get(node);
+    if (!live || live.isSettled || (ask === 'flush' && !isWriter)) return done();
+    session.ask(request, { ask, id: node.inodeId }, done, (code) => before(() => session.error(request.unique, code)));
   }
 
   #liveOf({ node, isWriter }: OpenFile): LiveFile {

@@ -97,6 +97,7 @@ export async function sharedTable({ feedMs }: { readonly feedMs: () => number | 
         leaseMs,
         hasAcls: true,
         feed: own,
+        locks: undefined,
       },
       {
         namespace,
