@@ -33,7 +33,7 @@ export interface LockWish extends Omit<Lock, 'type'> {
   readonly type: LockType | 'none';
 }
 
-export function isSameOwner(one: LockOwner, other: LockOwner): boolean {
+function isSameOwner(one: LockOwner, other: LockOwner): boolean {
   return one.owner === other.owner && one.session === other.session && one.agent === other.agent;
 }
 
