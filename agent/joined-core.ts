@@ -9,6 +9,7 @@ import { ChangeLog } from '#shared/feed/log.ts';
 import { isFault, toLeatError } from '#shared/model/faults.ts';
 import type { Path } from '#shared/model/names.ts';
 import { SELF } from '#shared/namespace/access.ts';
+import type { NamespaceDeps } from '#shared/namespace/context.ts';
 import { createNamespace } from '#shared/namespace/create-namespace.ts';
 import type { Namespace } from '#shared/namespace/namespace.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
@@ -29,6 +30,8 @@ const ID_BYTES = 8;
 /** An inbox that is gone is made again when the registration is renewed. */
 const NEW_INBOX_MS = 10_000;
 
+type Elsewhere = Pick<NamespaceDeps, 'listElsewhere' | 'countElsewhere'>;
+
 /** The namespace of a cloud: read here, from rows that are kept near, and changed by its API or, in mode `direct`, here too. */
 export async function joinedCore(options: AgentOptions, url: string, started: End[]): Promise<Core> {
   const { config } = options;
@@ -41,14 +44,18 @@ export async function joinedCore(options: AgentOptions, url: string, started: En
   const { hot, table } = rowsNear(options, { joined, call, ...deps }, started);
 
   const sharing = { newId: drawnId, directoryIdOf: foretoldId, isShared: true, log: options.log, ...deps };
-  const open = async (metastore: Metastore, listElsewhere?: (path: Path) => void) => {
-    const namespace = await createNamespace({ ...sharing, metastore, ...(listElsewhere && { listElsewhere }) });
+  const open = async (metastore: Metastore, elsewhere: Elsewhere = {}) => {
+    const namespace = await createNamespace({ ...sharing, metastore, ...elsewhere });
     started.push(() => namespace.close());
     return namespace;
   };
   // What is read here asks who may write to look into a store, and that one tells what is read here of what it has changed.
   const writing = Promise.withResolvers<Namespace>();
-  const local = await open(readOnly(hot), (path) => void listBehind(writing.promise, path, options.log));
+  const local = await open(readOnly(hot), {
+    listElsewhere: (path) => void listBehind(writing.promise, path, options.log),
+    // Whoever makes something in the tree has it counted.
+    countElsewhere: () => {},
+  });
   const onChanged = coherence({ local, forget: (keys) => hot.forget(keys) });
   const isDirect = config['metadata.mode'] === 'direct';
   const remote = isDirect ? await open(hot.now) : remoteNamespace({ ...calling, newToken: deps.newToken, onChanged });

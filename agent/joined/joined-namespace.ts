@@ -49,6 +49,11 @@ export function joinedNamespace({ local, remote, storeOf, demandMountable, clock
         () => local.list(...asked),
         () => remote.list(...asked),
       ),
+    room: (...asked) =>
+      elsewhere(
+        () => local.room(...asked),
+        () => remote.room(...asked),
+      ),
     async mount(actor, wanted) {
       demandMountable?.(wanted.uri);
       return remote.mount(actor, wanted);
@@ -59,7 +64,7 @@ export function joinedNamespace({ local, remote, storeOf, demandMountable, clock
     remove: (actor, path, kind, expect) => sure(path, expect, (id) => remote.remove(actor, path, kind, id)),
     removeTree: (actor, path, expect) => sure(path, expect, (id) => remote.removeTree(actor, path, id)),
     async write(actor, path, body, { mode, size }) {
-      const begun = await remote.beginUpload(actor, path, { mode });
+      const begun = await remote.beginUpload(actor, path, { mode, ...(size !== undefined && { size }) });
       const { origin, isNew, inode } = begun;
       const store = await upload(origin.mount, path);
       const when = isNew ? 'absent' : inode.fingerprint;

@@ -75,7 +75,7 @@ export function remoteNamespace({ newToken, onChanged, ...calling }: RemoteNames
     setXattr: async (actor, path, name, value, mode) =>
       (await change('setXattr', { actor, path, name, value, mode })).inode,
     removeXattr: async (actor, path, name) => (await change('removeXattr', { actor, path, name })).inode,
-    beginUpload: (actor, path, { mode }) => ask('beginUpload', { actor, path, mode }),
+    beginUpload: (actor, path, file) => ask('beginUpload', { actor, path, ...file }),
     finishUpload: async (actor, path, upload, entry) =>
       (await change('finishUpload', { actor, path, upload, entry: { ...entry, kind: 'file' } })).inode,
     write: async (_, path) => {
@@ -94,6 +94,12 @@ export function remoteNamespace({ newToken, onChanged, ...calling }: RemoteNames
     mounts: async () => (await ask('mounts', {})).mounts,
     lock: async (actor, file, wish, options) => (await change('lock', { actor, file, wish, ...options })).inTheWay,
     beginLocks: async (actor, session) => (await change('beginLocks', { actor, session })).held,
+    setQuota: (actor, path, limits) => change('setQuota', { actor, path, limits }),
+    async removeQuota(actor, path) {
+      await change('removeQuota', { actor, path });
+    },
+    quotas: async (actor, path) => (await ask('quotas', { actor, path })).quotas,
+    room: (actor, path) => ask('room', { actor, path }),
     owed: () => ask('owed', {}),
   };
 }

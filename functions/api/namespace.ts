@@ -88,7 +88,7 @@ const ACTS: Acts = {
   removeXattr: async (namespace, { actor, path, name }) => ({
     inode: await namespace.removeXattr(actor, path, name),
   }),
-  beginUpload: (namespace, { actor, path, mode }) => namespace.beginUpload(actor, path, { mode }),
+  beginUpload: (namespace, { actor, path, ...file }) => namespace.beginUpload(actor, path, file),
   finishUpload: async (namespace, { actor, path, upload, entry }) => ({
     inode: await namespace.finishUpload(actor, path, upload, entry),
   }),
@@ -108,6 +108,13 @@ const ACTS: Acts = {
     return inTheWay ? { inTheWay } : {};
   },
   beginLocks: async (namespace, { actor, session }) => ({ held: await namespace.beginLocks(actor, session) }),
+  setQuota: (namespace, { actor, path, limits }) => namespace.setQuota(actor, path, limits),
+  async removeQuota(namespace, { actor, path }) {
+    await namespace.removeQuota(actor, path);
+    return {};
+  },
+  quotas: async (namespace, { actor, path }) => ({ quotas: await namespace.quotas(actor, path) }),
+  room: (namespace, { actor, path }) => namespace.room(actor, path),
   owed: (namespace) => namespace.owed(),
 };
 

@@ -25,6 +25,7 @@ const FAULTS = {
   tooManyNames: { errno: 'EMLINK', status: 409, retry: false },
   tooLarge: { errno: 'EFBIG', status: 413, retry: false },
   noAttribute: { errno: 'ENODATA', status: 404, retry: false },
+  quotaExceeded: { errno: 'EDQUOT', status: 507, retry: false },
   noSpace: { errno: 'ENOSPC', status: 507, retry: false },
   unsupported: { errno: 'ENOTSUP', status: 501, retry: false },
   noLocks: { errno: 'ENOLCK', status: 507, retry: false },

@@ -54,6 +54,8 @@ export const LOCKS = sequentialId(11);
 export const LOCK_SESSIONS = sequentialId(12);
 /** Records by mount and inode id: what has several names and an object in a store (`shared/namespace/hard-links.ts`). */
 export const LINKED = sequentialId(13);
+/** Records by directory id: the directories that have a quota, and where rows are shared what was last counted there. */
+export const QUOTAS = sequentialId(14);
 /** The first id that a metastore hands out. */
 export const FIRST_FREE_ID = 64;
 

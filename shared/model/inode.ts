@@ -1,5 +1,6 @@
 import type { Brand, InodeId } from './ids.ts';
 import type { Name } from './names.ts';
+import type { QuotaLimits } from './quota.ts';
 
 /** Nanoseconds since the epoch. */
 export type Nanos = bigint;
@@ -90,6 +91,8 @@ export interface Inode {
   readonly device?: number;
   /** Of an inode with several names: all of them. At each stands the same row (`shared/namespace/hard-links.ts`). */
   readonly links?: readonly HardLink[];
+  /** Of a directory: what may lie below it (`shared/namespace/quotas.ts`). */
+  readonly quota?: QuotaLimits;
 }
 
 /** What is not an inode but is kept beside them: mounts, intents, tokens, places. `body` is JSON text. */

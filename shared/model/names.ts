@@ -109,3 +109,8 @@ export function parentOf(path: Path): Path {
 export function baseName(path: Path): Name {
   return path.slice(path.lastIndexOf('/') + 1) as Name;
 }
+
+/** The directory itself, or what lies below it. */
+export function isWithin(path: Path, directory: Path): boolean {
+  return path === directory || directory === ROOT_PATH || path.startsWith(`${directory}/`);
+}

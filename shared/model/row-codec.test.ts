@@ -45,6 +45,7 @@ const optional = {
   dirty: fc.record({ holder: byteString({ maxLength: 9 }) }),
   device: u32,
   links: fc.array(fc.record({ directory: id, name: byteString({ maxLength: 255 }) }), { maxLength: 5 }),
+  quota: fc.record({ bytes: fc.nat(), entries: fc.nat() }, { requiredKeys: [] }),
 };
 const fields = Object.keys(needed) as (keyof typeof needed)[];
 const inode = fc

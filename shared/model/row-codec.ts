@@ -2,6 +2,7 @@ import { invariant, LeatError } from './faults.ts';
 import { type InodeId, LONG_NUMBER_MASK } from './ids.ts';
 import type { Closing, Fingerprint, HardLink, Inode, InodeKind, MountId, Origin, Row, StoreKey } from './inode.ts';
 import type { Name } from './names.ts';
+import type { QuotaLimits } from './quota.ts';
 import { decodeRecord, encodeRecord } from './record-codec.ts';
 import { RowReader, RowWriter } from './row-bytes.ts';
 import { CODEC_VERSION, KINDS, kindOf } from './row-layout.ts';
@@ -35,11 +36,13 @@ const FLAG = {
   dirty: 1 << 12,
   device: 1 << 13,
   links: 1 << 14,
+  quota: 1 << 15,
 } as const;
 
 const NO_NAMES: readonly HardLink[] = [];
-/** Optional fields of numbers: five times, three counts and limits. */
-const FIXED_BYTES = 9 * 8;
+/** Optional fields of numbers: five times, five counts and limits. */
+const FIXED_BYTES = 11 * 8;
+const UNLIMITED = -1;
 const HEX_FINGERPRINT = /^[0-9a-f]{32}$/;
 
 export function encodeRow(row: Row): Uint8Array {
@@ -183,6 +186,7 @@ function encodeInode(inode: Inode): Uint8Array {
     writer.float(inode.links.length);
     for (const { directory, name } of inode.links) writer.string(directory).string(name);
   }
+  if (inode.quota) writer.float(inode.quota.bytes ?? UNLIMITED).float(inode.quota.entries ?? UNLIMITED);
   return writer.bytes();
 }
 
@@ -204,7 +208,8 @@ function flagsOf(inode: Inode): number {
     (inode.closing ? FLAG.closing : 0) |
     (inode.dirty ? FLAG.dirty : 0) |
     (inode.device !== undefined ? FLAG.device : 0) |
-    (inode.links ? FLAG.links : 0)
+    (inode.links ? FLAG.links : 0) |
+    (inode.quota ? FLAG.quota : 0)
   );
 }
 
@@ -257,6 +262,7 @@ function decodeInode(view: DataView, bytes: Uint8Array, kind: InodeKind): Inode 
   if (flags & FLAG.dirty) inode.dirty = { holder: reader.string() };
   if (flags & FLAG.device) inode.device = reader.float();
   if (flags & FLAG.links) inode.links = readLinks(reader);
+  if (flags & FLAG.quota) inode.quota = readQuota(reader);
   return inode;
 }
 
@@ -282,4 +288,9 @@ function readLinks(reader: RowReader): HardLink[] {
     const directory = reader.string() as InodeId;
     return { directory, name: reader.string() as Name };
   });
+}
+
+function readQuota(reader: RowReader): QuotaLimits {
+  const [bytes, entries] = [reader.float(), reader.float()];
+  return { ...(bytes !== UNLIMITED && { bytes }), ...(entries !== UNLIMITED && { entries }) };
 }

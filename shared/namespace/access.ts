@@ -78,3 +78,9 @@ export function demandOwner(actor: Actor, place: Place): void {
   if (actor.checked || isSuperuser(actor) || actor.uid === place.inode.uid) return;
   throw new LeatError('notPermitted', `${toText(place.path)}: only its owner (user ${place.inode.uid}) may do that`);
 }
+
+/** What concerns all users of a namespace; `what` they do in the plural. */
+export function demandAdministrator({ owner }: Context, actor: Actor, what: string): void {
+  if (isSuperuser(actor) || actor.uid === owner.uid) return;
+  throw new LeatError('notPermitted', `only root and the user who runs the agent (${owner.uid}) ${what}`);
+}

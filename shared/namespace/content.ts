@@ -1,6 +1,7 @@
 import { isFault, LeatError } from '../model/faults.ts';
 import type { Inode } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
+import { usageOf } from '../model/quota.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
 import { demandAccess, demandChange, SELF, WRITE } from './access.ts';
 import {
@@ -20,12 +21,17 @@ import { newInode, putNew } from './create.ts';
 import { askStore } from './lookup.ts';
 import type { Actor, Found, Upload } from './namespace.ts';
 import { placeOf } from './places.ts';
+import { demandRoom, spending } from './quotas.ts';
 import { child, resolveTarget, type Target } from './resolve.ts';
 
-export interface WriteInput {
-  readonly body: AsyncIterable<Uint8Array>;
+interface NewFile {
   readonly mode: number;
+  /** Bytes to come, when known. */
   readonly size?: number;
+}
+
+export interface WriteInput extends NewFile {
+  readonly body: AsyncIterable<Uint8Array>;
 }
 
 /**
@@ -33,7 +39,7 @@ export interface WriteInput {
  * its key is held, so that nothing that is owed moves or removes it.
  */
 export async function write(context: Context, actor: Actor, path: Path, input: WriteInput): Promise<Inode> {
-  const { upload, release } = await begin(context, actor, path, input.mode);
+  const { upload, release } = await begin(context, actor, path, input);
   try {
     const { store } = mountedAt(context, upload.origin.mount);
     const { mode, uid, gid } = upload.inode;
@@ -52,8 +58,8 @@ export async function write(context: Context, actor: Actor, path: Path, input: W
  * For who uploads by himself. Nothing holds the key meanwhile, so the object is to be written on the condition that it is what
  * it was: whoever has moved something else there is not overwritten.
  */
-export async function beginUpload(context: Context, actor: Actor, path: Path, mode: number): Promise<Upload> {
-  const { upload, release } = await begin(context, actor, path, mode);
+export async function beginUpload(context: Context, actor: Actor, path: Path, file: NewFile): Promise<Upload> {
+  const { upload, release } = await begin(context, actor, path, file);
   release();
   return upload;
 }
@@ -62,12 +68,12 @@ async function begin(
   context: Context,
   actor: Actor,
   path: Path,
-  mode: number,
+  file: NewFile,
 ): Promise<{ readonly upload: Upload; readonly release: () => void }> {
   for (;;) {
     const observation = context.intents.keys.observe();
     try {
-      const { upload, place } = await look(context, actor, path, mode);
+      const { upload, place } = await look(context, actor, path, file);
       const { origin } = upload;
       const keys = [origin, homeOf(context, origin, place.path)];
       const isOwed = keys.some((key) => context.intents.keys.isPending(key));
@@ -86,7 +92,7 @@ async function look(
   context: Context,
   actor: Actor,
   path: Path,
-  mode: number,
+  { mode, size }: NewFile,
 ): Promise<{ readonly upload: Upload; readonly place: Place }> {
   const target = await resolveTarget(context, actor, path);
   const { directory, name } = target;
@@ -101,6 +107,8 @@ async function look(
     const next = 'mount one with `leat mount`';
     throw new LeatError('readOnly', `${toText(path)}: no store is mounted here to keep its bytes; ${next}`);
   }
+  const bytes = size === undefined ? 0 : size - inode.size;
+  await demandRoom(context, { way: target.chain, path, usage: { entries: before ? 0 : 1, bytes } });
   return { upload: { directory: directory.inode.id, inode, origin, isNew: !before }, place };
 }
 
@@ -134,6 +142,7 @@ async function finish(
     throw new LeatError('changed', `${toText(path)}: was moved or removed while it was uploaded; upload it again`);
   }
   const { target, now } = there;
+  // What is written over is in the store already, and counts whatever the quota says.
   const content = {
     size: entry.size,
     mtime: entry.mtime ?? nanosOf(context.clock()),
@@ -142,10 +151,7 @@ async function finish(
   };
   if (!now) {
     const inode = { ...upload.inode, ...content, bornAt: context.clock() };
-    return putUploaded(context, actor, {
-      directory: target.directory,
-      place: placeOf(target.directory, target.name, inode),
-    });
+    return putUploaded(context, actor, target, placeOf(target.directory, target.name, inode));
   }
   if (now.dirty) return stored(context, actor, { target, now, upload, entry });
   // A finish that is repeated because its answer was lost finds its own.
@@ -203,12 +209,18 @@ async function whatIsThere(
 async function putUploaded(
   context: Context,
   actor: Actor,
-  { directory, place }: { readonly directory: Place; readonly place: Place },
+  { directory, chain: way }: Target,
+  place: Place,
 ): Promise<Inode | undefined> {
+  const { path, key, inode, origin } = place;
   try {
-    return (await putNew(context, actor, { directory, place })) ? place.inode : undefined;
+    const put = () => putNew(context, actor, { directory, place });
+    return (await spending(context, { way, path, usage: usageOf(key, inode) }, put)) ? inode : undefined;
   } catch (error) {
     if (isFault(error, 'exists', 'notFound')) return undefined; // the next look tells what is there now
+    if (isFault(error, 'quotaExceeded') && origin) {
+      await mountedAt(context, origin.mount).store.remove(origin.key, 'file');
+    }
     throw error;
   }
 }

@@ -9,7 +9,8 @@ import {
   type Row,
   type StoreKey,
 } from '../model/inode.ts';
-import { type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
+import { isWithin, type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
+import type { ChangeFeed } from '../ports/change-feed.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Change, CommitResult, Condition, Metastore, NewId, RowKey } from '../ports/metastore.ts';
 import type { UnderStore } from '../ports/under-store.ts';
@@ -19,6 +20,7 @@ import type { Observation } from './intent-keys.ts';
 import type { Intents } from './intents.ts';
 import type { MountLeases } from './mount-leases.ts';
 import type { Actor, Found, Mount } from './namespace.ts';
+import type { Quotas } from './quotas.ts';
 
 /** How long a closing mark holds, and how young a row must be to be confirmed: an act that takes longer has died. */
 export const LEASE_MS = 10_000;
@@ -41,6 +43,10 @@ export interface NamespaceDeps {
   readonly isShared?: boolean;
   /** Where rows are only read: brings a directory in step with its store, some time, by who may write. */
   readonly listElsewhere?: (path: Path) => void;
+  /** The same for the tree of a quota: counts it anew. */
+  readonly countElsewhere?: (directory: InodeId) => void;
+  /** Of all commits, where only this process makes any: what lies in the trees of quotas is known by it at once. */
+  readonly feed?: ChangeFeed;
   readonly clock: Clock;
   readonly sleep: (ms: number) => Promise<void>;
   /** Unique and, as text, in the order of making; of letters, digits, `-` and `_`. */
@@ -65,6 +71,7 @@ export interface Context extends NamespaceDeps {
   readonly intents: Intents;
   readonly leases: MountLeases;
   readonly times: DirectoryTimes;
+  readonly quotas: Quotas;
   /** Of this process, among those that share its rows. */
   readonly name: string;
   /** Listings under way, by directory. */
@@ -138,8 +145,7 @@ export function mountedAt(context: Context, id: MountId): MountedStore {
 
 /** The mounts at a path or below it. */
 export function mountsWithin(context: Context, path: Path): MountedStore[] {
-  const isWithin = (each: Path) => each === path || path === ROOT_PATH || each.startsWith(`${path}/`);
-  return [...context.mounted.values()].filter(({ mount }) => isWithin(mount.path));
+  return [...context.mounted.values()].filter(({ mount }) => isWithin(mount.path, path));
 }
 
 export async function inodeAt(context: NamespaceDeps, key: RowKey): Promise<Inode | undefined> {

@@ -1,5 +1,5 @@
 import { isFault } from '../model/faults.ts';
-import { INTENTS, ROOT } from '../model/ids.ts';
+import { type InodeId, INTENTS, ROOT } from '../model/ids.ts';
 import type { Inode, MountId } from '../model/inode.ts';
 import type { Name } from '../model/names.ts';
 import { demandAccess, demandWritable, WRITE } from './access.ts';
@@ -18,12 +18,16 @@ import { MountLeases } from './mount-leases.ts';
 import { mount, mountsOf, unmount } from './mounts.ts';
 import type { Actor, Namespace } from './namespace.ts';
 import { notice } from './notices.ts';
+import { Quotas, roomAt } from './quotas.ts';
 import { remove, removeTree } from './remove.ts';
 import { rename } from './rename.ts';
 import { runReclaimer } from './reclaimer.ts';
 import { resolveOne } from './resolve.ts';
 import { ROOT_KEY } from './rows-ahead.ts';
+import { quotasBelow, removeQuota, setQuota } from './set-quota.ts';
 import { reclaim } from './trash.ts';
+import { UsageRecords } from './usage-records.ts';
+import { type UsageCount, UsageTree } from './usage-tree.ts';
 import { abandon, find, written } from './written.ts';
 import { removeXattr, setXattr } from './xattrs.ts';
 
@@ -43,6 +47,8 @@ export interface RunningNamespace extends Namespace {
    * they are owed. Begins nothing more when told to stop. Answers how many rows were taken away.
    */
   catchUp(isStopped: () => boolean): Promise<number>;
+  /** Counts the tree of a quota anew. */
+  count(directory: InodeId): Promise<void>;
   /** A store tells that what it calls so (`s3://bucket/key`) has changed. Answers how many mounts show it. */
   notice(uri: string): Promise<number>;
   close(): Promise<void>;
@@ -58,12 +64,14 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
     leases,
     name: deps.newToken(),
     times: new DirectoryTimes(),
+    quotas: new Quotas(usageCount(deps)),
     listings: new Map(),
     listingPauses: new Map(),
   };
   await makeRoot(context);
   await loadMounts(context);
   await context.intents.start(context);
+  await context.quotas.usage.start();
   const reclaimer = deps.isShared ? undefined : runReclaimer(context);
   return {
     async stat(actor, path, options) {
@@ -92,7 +100,7 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
     removeXattr: (actor, path, name) => patient(context, () => removeXattr(context, actor, path, name)),
     write: (actor, path, body, options) =>
       leases.holding(context, () => write(context, actor, path, { ...options, body })),
-    beginUpload: (actor, path, { mode }) => patient(context, () => beginUpload(context, actor, path, mode)),
+    beginUpload: (actor, path, file) => patient(context, () => beginUpload(context, actor, path, file)),
     finishUpload: (actor, path, upload, entry) =>
       patient(context, () => finishUpload(context, actor, path, { upload, entry })),
     find: (at) => patient(context, () => find(context, at)),
@@ -111,15 +119,20 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
     },
     lock: (actor, file, wish, options) => lock(context, actor, { file, wish, ...options }),
     beginLocks: (_, session) => beginLocks(context, session),
+    setQuota: (actor, path, limits) => patient(context, () => setQuota(context, actor, path, limits)),
+    removeQuota: (actor, path) => patient(context, () => removeQuota(context, actor, path)),
+    quotas: (actor, path) => patient(context, () => quotasBelow(context, actor, path)),
+    room: (actor, path) => patient(context, () => roomAt(context, actor, path)),
     owed: async () => ({ pending: await pendingOf(context), failed: context.intents.failed }),
     rest: () => leases.end(context),
     async catchUp(isStopped) {
       await oweNothing(context, isStopped);
       return reclaim(context, isStopped);
     },
+    count: (directory) => context.quotas.usage.count(directory),
     notice: (uri) => notice(context, uri),
     async close() {
-      await Promise.all([reclaimer?.stop(), context.intents.stop(), context.times.stop()]);
+      await Promise.all([reclaimer?.stop(), context.intents.stop(), context.times.stop(), context.quotas.usage.stop()]);
       await Promise.allSettled([...context.listings.values()].map((listing) => listing.done));
       await leases.end(context);
       for (const { store } of context.mounted.values()) await store.close();
@@ -130,6 +143,10 @@ export async function createNamespace(deps: NamespaceDeps): Promise<RunningNames
 function demandWrite(context: Context, actor: Actor, place: Place): void {
   demandWritable(context, place);
   demandAccess(actor, place, WRITE);
+}
+
+function usageCount({ isShared, feed, ...deps }: NamespaceDeps): UsageCount {
+  return feed && !isShared ? new UsageTree({ ...deps, feed }) : new UsageRecords(deps);
 }
 
 /** What others owe counts too. */

@@ -2,6 +2,7 @@ import { LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
 import { type Inode, type InodeKind, isSpecialKind } from '../model/inode.ts';
 import { joinPath, namesOf, type Path, ROOT_PATH, toText } from '../model/names.ts';
+import { usageOf } from '../model/quota.ts';
 import type { RowKey } from '../ports/metastore.ts';
 import { demandAccess, demandWritable, isInGroup, isSuperuser, SEARCH, SETGID, WRITE } from './access.ts';
 import { confirmed } from './closing.ts';
@@ -12,6 +13,7 @@ import type { Debtor, Promised } from './intents.ts';
 import type { Actor, NewSpecial } from './namespace.ts';
 import { placeOf } from './places.ts';
 import { permissionsInside } from './row-acls.ts';
+import { spending } from './quotas.ts';
 import { child, demandDirectory, resolveOne, resolveTarget } from './resolve.ts';
 
 const MODE_BITS = 0o7777;
@@ -107,7 +109,9 @@ async function make(context: Context, actor: Actor, path: Path, entry: NewEntry)
     const place = placeOf(directory, name, newInode(context, actor, directory, { ...entry, id }));
     const owed = entry.isUnowed ? undefined : debtOf(context, place, debtor);
     const promised = owed && debtor.promise(owed, target.chain);
-    return (await putNew(context, actor, { directory, place, promised })) ? place.inode : undefined;
+    const spent = { way: target.chain, path: place.path, usage: usageOf(place.key, place.inode) };
+    const isPut = await spending(context, spent, () => putNew(context, actor, { directory, place, promised }));
+    return isPut ? place.inode : undefined;
   };
   return retried(context, path, () => context.intents.owing(attempt));
 }

@@ -1,6 +1,8 @@
 import { LeatError } from '../model/faults.ts';
 import type { Inode } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
+import { usageOf } from '../model/quota.ts';
+import type { Change } from '../ports/metastore.ts';
 import { demandChange } from './access.ts';
 import { hasWaited } from './closing.ts';
 import {
@@ -20,6 +22,7 @@ import {
 import { isStored, LINKS_MAX, noted, otherNames, putAt } from './hard-links.ts';
 import type { Debtor, Turn } from './intents.ts';
 import type { Actor } from './namespace.ts';
+import { spending } from './quotas.ts';
 import { child, resolveTarget, type Target } from './resolve.ts';
 import { RowsAhead } from './rows-ahead.ts';
 
@@ -97,14 +100,16 @@ async function linked(
     ...(place.origin && isStored(place) && { origin: place.origin }),
   });
   const directories = [source.directory, target.directory].filter(isFirst);
-  const { committed } = await commit(context, actor, [
+  const changes: Change[] = [
     { act: 'put', key: place.key, when: asRead(inode), row },
     ...putAt(otherNames(inode, place.key), inode, row),
     { act: 'put', key, when: 'absent', row },
     ...directories.map(({ key: each, inode: directory }) => checked(each, directory)),
     ...noted(row),
-  ]);
-  if (!committed) return undefined;
+  ];
+  const spent = { way: target.chain, path: target.path, usage: usageOf(key, row) };
+  const isDone = await spending(context, spent, async () => (await commit(context, actor, changes)).committed);
+  if (!isDone) return undefined;
   context.times.touch(context, target.directory);
   return row;
 }

@@ -3,7 +3,7 @@ import { MOUNTS } from '../model/ids.ts';
 import type { Inode, MountId, StoreKey } from '../model/inode.ts';
 import { type Name, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import { type Change, CHANGES_MAX } from '../ports/metastore.ts';
-import { isSuperuser } from './access.ts';
+import { demandAdministrator } from './access.ts';
 import { hasWaited } from './closing.ts';
 import { asRead, commit, type Context, mountsWithin, type Place, putRow, retried } from './context.ts';
 import { mkdir } from './create.ts';
@@ -21,7 +21,7 @@ const DRAIN_MS_MAX = 10_000;
 
 /** The store must answer before anything is written down; the mount point is made if need be. */
 export async function mount(context: Context, actor: Actor, wanted: NewMount): Promise<Mount> {
-  demandAdministrator(context, actor);
+  demandAdministrator(context, actor, 'mount and unmount stores');
   demandRowOptions(wanted.options);
   await refreshMounts(context);
   if (context.mounted.size >= MOUNTS_MAX) {
@@ -85,7 +85,7 @@ const recordKey = (id: MountId) => ({ directory: MOUNTS, name: id as string as N
 
 /** The rows go, the store stays as it is. */
 export async function unmount(context: Context, actor: Actor, path: Path): Promise<void> {
-  demandAdministrator(context, actor);
+  demandAdministrator(context, actor, 'mount and unmount stores');
   await refreshMounts(context);
   const place = await resolveOne(context, actor, path, { follow: true });
   const id = place.inode.mount;
@@ -147,7 +147,7 @@ function unlisted(directory: Place | undefined): Change[] {
 
 /** The root cannot go, but what is in it can: it gets a new id, and the old one goes to the trash with all that hangs on it. */
 function emptied(context: Context, { inode, key }: Pick<Place, 'inode' | 'key'>): Change[] {
-  const { mount: _, origin: __, listedAt: ___, ...plain } = inode;
+  const { mount: _, origin: __, listedAt: ___, quota: ____, ...plain } = inode;
   const id = context.newId();
   const row = { ...plain, version: inode.version + 1, id };
   return [{ act: 'put', key, when: asRead(inode), row }, keptFirstAt(id, { key })];
@@ -161,12 +161,4 @@ export function mountsOf(context: Context): Mount[] {
 function withoutSecrets(mount: Mount): Mount {
   const options = Object.entries(mount.options).map(([name, value]) => [name, SECRET.test(name) ? '(hidden)' : value]);
   return { ...mount, options: Object.fromEntries(options) as Record<string, string> };
-}
-
-function demandAdministrator({ owner }: Context, actor: Actor): void {
-  if (isSuperuser(actor) || actor.uid === owner.uid) return;
-  throw new LeatError(
-    'notPermitted',
-    `only root and the user who runs the agent (${owner.uid}) mount and unmount stores`,
-  );
 }

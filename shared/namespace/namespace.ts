@@ -3,7 +3,10 @@ import type { Entry, Inode, MountId, Nanos, Origin, SpecialKind } from '../model
 import type { Lock, LockWish } from '../model/locks.ts';
 import type { Name, Path } from '../model/names.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
+import type { QuotaLimits } from '../model/quota.ts';
 import type { RowOf } from './intent.ts';
+import type { Room } from './quotas.ts';
+import type { Quota } from './set-quota.ts';
 import type { Written, WrittenFile } from './written.ts';
 
 /** Who asks. Permission checks use it; `checked` says that the kernel has made them already (default_permissions). */
@@ -152,7 +155,7 @@ export interface Namespace {
     options: { readonly mode: number; readonly size?: number },
   ): Promise<Inode>;
   /** As `write`, for who uploads the bytes by himself: the first half. */
-  beginUpload(actor: Actor, path: Path, options: { readonly mode: number }): Promise<Upload>;
+  beginUpload(actor: Actor, path: Path, options: { readonly mode: number; readonly size?: number }): Promise<Upload>;
   /** The second half, with what the store answered. `changed`: the file was moved or removed meanwhile. */
   finishUpload(actor: Actor, path: Path, upload: Upload, entry: StoreEntry): Promise<Inode>;
   /** The file at a key, wherever its directory is now; undefined when it is not there. */
@@ -175,6 +178,14 @@ export interface Namespace {
   lock(actor: Actor, file: InodeId, wish: LockWish, options?: { readonly isTest?: boolean }): Promise<Lock | undefined>;
   /** Before the first lock of a mount; answers what a mount that goes on holds. `changed`: another has begun since. */
   beginLocks(actor: Actor, session: LockSession): Promise<readonly HeldLock[]>;
+  /** Limits what may lie below a directory, in place of what limits it had. Answers when that has been counted. */
+  setQuota(actor: Actor, path: Path, limits: QuotaLimits): Promise<Quota>;
+  /** `invalid`: the directory has none of its own. */
+  removeQuota(actor: Actor, path: Path): Promise<void>;
+  /** Those of a directory and of all below it, ascending by path. */
+  quotas(actor: Actor, path: Path): Promise<readonly Quota[]>;
+  /** What the quotas of a path and of all above it leave. */
+  room(actor: Actor, path: Path): Promise<Room>;
   /** What the stores are still owed (uploads, removals, moves), and what could not be done. */
   owed(): Promise<{
     readonly pending: number;

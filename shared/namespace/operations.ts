@@ -50,7 +50,8 @@ const Found = z.object({
   inode: InodeRow,
   origin: z.object({ mount: MountName, key: ObjectKey }).exactOptional(),
 });
-const WrittenFile = Found.extend({ writeType: z.enum(WRITE_TYPES) });
+const Size = z.int().min(0);
+const WrittenFile = Found.extend({ writeType: z.enum(WRITE_TYPES), bytesLeft: Size.exactOptional() });
 const Upload = z.object({
   origin: z.object({ mount: MountName, key: ObjectKey }),
   isNew: z.boolean(),
@@ -97,6 +98,10 @@ const LockFields = z.object({
 });
 const HeldLock = LockFields.extend({ type: z.enum(['shared', 'exclusive']) });
 const Wish = LockFields.extend({ type: z.enum(['shared', 'exclusive', 'none']) });
+
+const Limits = z.object({ bytes: Size.exactOptional(), entries: Size.exactOptional() });
+const Quota = z.object({ path: PathText, limits: Limits, used: z.object({ bytes: Size, entries: Size }) });
+const Left = z.object({ limit: Size, left: Size });
 
 /** Beside every answer: the rows that were changed for it, unless there were too many. */
 export const Touched = z.object({
@@ -164,7 +169,7 @@ export const OPERATIONS = {
     answer: Changed,
   },
   removeXattr: { input: At.extend({ name: Bytes }), answer: Changed },
-  beginUpload: { input: At.extend({ mode: Mode }), answer: Upload },
+  beginUpload: { input: At.extend({ mode: Mode, size: Size.exactOptional() }), answer: Upload },
   finishUpload: { input: At.extend({ upload: Upload, entry: Uploaded }), answer: Changed },
   find: { input: z.object({ at: RowOf }), answer: z.object({ found: WrittenFile.exactOptional() }) },
   written: {
@@ -193,6 +198,10 @@ export const OPERATIONS = {
     input: By.extend({ session: z.object({ agent: AgentId, session: Text, isNew: z.boolean() }) }),
     answer: z.object({ held: z.array(z.object({ file: Id, lock: HeldLock })).readonly() }),
   },
+  setQuota: { input: At.extend({ limits: Limits }), answer: Quota },
+  removeQuota: { input: At, answer: Nothing },
+  quotas: { input: At, answer: z.object({ quotas: z.array(Quota).readonly() }) },
+  room: { input: At, answer: z.object({ bytes: Left.exactOptional(), entries: Left.exactOptional() }) },
   owed: { input: z.object({}), answer: Owed },
 } as const satisfies Record<string, { readonly input: z.ZodType; readonly answer: z.ZodType }>;
 

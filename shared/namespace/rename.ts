@@ -27,6 +27,7 @@ import type { Debtor, Promised, Turn } from './intents.ts';
 import { type Parting, partingOf } from './link-objects.ts';
 import { load } from './list.ts';
 import type { Actor, RenameOptions } from './namespace.ts';
+import { growthBy, type Spending, spending } from './quotas.ts';
 import { demandNoMount, findExpected, removalOf } from './remove.ts';
 import { child, demandDirectory, resolveTarget, type Target } from './resolve.ts';
 import { RowsAhead } from './rows-ahead.ts';
@@ -66,6 +67,8 @@ interface Plan {
   readonly replaced: Place | undefined;
   /** Of what is replaced, but has other names. */
   readonly parting: Parting | undefined;
+  /** What quotas have to take in. */
+  readonly growth: Spending;
 }
 
 async function attempt(context: Context, actor: Actor, wish: Wish): Promise<Outcome> {
@@ -84,8 +87,9 @@ async function attempt(context: Context, actor: Actor, wish: Wish): Promise<Outc
     const names = place.inode.links ?? [place.key];
     return names.some((each) => isAt(each, replaced.key)) ? { moved: place.inode } : undefined;
   }
-  const plan = { place, source, target, replaced, debtor, parting: undefined };
-  await demandAllowed(context, actor, plan);
+  await demandAllowed(context, actor, { place, source, target, replaced, debtor, parting: undefined });
+  const growth = await growthBy(context, { from: source, to: target, place, replaced });
+  const plan = { place, source, target, replaced, debtor, growth, parting: undefined };
   // What has to be waited for comes before the mark: nobody waits while others wait for him.
   if (await hasWaited(context, [place, ...guardedBy(plan)])) return undefined;
   if (hasArrived(context, place, debtor)) return undefined;
@@ -121,7 +125,11 @@ function guardedBy({ place, target }: Plan): readonly Place[] {
   return place.inode.kind === 'directory' && isMovedAway ? target.chain : [target.directory];
 }
 
-async function demandAllowed(context: Context, actor: Actor, { place, target, replaced }: Plan): Promise<void> {
+async function demandAllowed(
+  context: Context,
+  actor: Actor,
+  { place, target, replaced }: Omit<Plan, 'growth'>,
+): Promise<void> {
   const { path, directory, chain } = target;
   await demandNoMount(context, place);
   if (chain.some((ancestor) => ancestor.inode.id === place.inode.id)) {
@@ -170,8 +178,8 @@ async function carryOver(context: Context, actor: Actor, plan: Plan): Promise<{ 
     ...(moved.kind === 'directory' ? [keptFromNowAt(moved.id, key, moved.version)] : []),
     ...(replaced?.inode.kind === 'directory' ? [forgotten(context, replaced.inode)] : []),
   ];
-  const { committed } = await commit(context, actor, changes);
-  if (!committed) return undefined;
+  const isDone = await spending(context, plan.growth, async () => (await commit(context, actor, changes)).committed);
+  if (!isDone) return undefined;
   await Promise.all(promised.map(({ accept }) => accept()));
   context.times.touch(context, source.directory);
   context.times.touch(context, target.directory);

@@ -142,7 +142,7 @@ function removalChanges(context: Context, { place }: StoreDirectory, name: Name,
  * may still write a row into it.
  */
 export function toTrash(context: Context, inode: Inode): Change[] {
-  const { origin: _, mount: __, ...row } = inode;
+  const { origin: _, mount: __, quota: ___, ...row } = inode;
   const token = context.newToken();
   const closing = { token, until: context.clock() + LEASE_MS };
   const key = { directory: TRASH, name: token as Name };

@@ -3,12 +3,13 @@ import { type InodeId, ROOT } from '../model/ids.ts';
 import type { Fingerprint, Inode, Nanos } from '../model/inode.ts';
 import { joinPath, type Name, parentOf, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import type { WriteType } from '../model/write-types.ts';
-import { asRead, commit, type Context, inodeAt, nanosOf, retried, revised } from './context.ts';
+import { asRead, commit, type Context, inodeAt, nanosOf, type Place, retried, revised } from './context.ts';
 import { foundById } from './directory-keys.ts';
 import { askStore } from './lookup.ts';
 import type { RowOf } from './intent.ts';
 import type { Actor, Found } from './namespace.ts';
 import { placeNow, wayNow } from './places.ts';
+import { roomOn, spending } from './quotas.ts';
 import { writeTypeOf } from './write-types.ts';
 
 /** What an agent has of a file: its bytes lie there, and are owed to the store of the file if it is in one. */
@@ -23,6 +24,8 @@ export interface Written {
 /** A file that an agent writes, and where its bytes are to be. */
 export interface WrittenFile extends Found {
   readonly writeType: WriteType;
+  /** By how much quotas let it grow; absent: by as much as it likes. */
+  readonly bytesLeft?: number;
 }
 
 /** Undefined: the file has been removed. */
@@ -35,13 +38,15 @@ export async function written(
   const before = await find(context, at);
   if (!before) return undefined;
   return retried(context, before.path, async () => {
-    const found = await find(context, at);
+    const way = await wayTo(context, at);
+    const found = way && (await fileAt(context, way));
     if (!found) return before;
     const { path, inode } = found;
     const row = writtenRow(context, path, inode, content);
     const put = { act: 'put', key: { directory: at.directory, name: at.name }, when: asRead(inode), row } as const;
-    const { committed } = await commit(context, actor, [put]);
-    return committed ? { ...found, inode: row } : undefined;
+    const spent = { way, path, usage: { entries: 0, bytes: row.size - inode.size } };
+    const isPut = await spending(context, spent, async () => (await commit(context, actor, [put])).committed);
+    return isPut ? { ...found, inode: row } : undefined;
   });
 }
 
@@ -61,14 +66,28 @@ function writtenRow(context: Context, path: Path, now: Inode, { size, mtime, hol
 }
 
 /** The file at a key, and the path that leads there now. Undefined: another one is there, or none. */
-export async function find(context: Context, { id, ...key }: RowOf): Promise<WrittenFile | undefined> {
+export async function find(context: Context, at: RowOf): Promise<WrittenFile | undefined> {
+  const way = await wayTo(context, at);
+  return way && fileAt(context, way);
+}
+
+async function wayTo(context: Context, { id, ...key }: RowOf): Promise<readonly Place[] | undefined> {
   const directory = await pathOf(context, key.directory);
   if (directory === undefined) return undefined;
   const way = await wayNow(context, joinPath(directory, key.name));
-  const place = way?.at(-1);
-  if (!way || place?.inode.id !== id) return undefined;
-  const { inode, path, origin } = place;
-  return { inode, path, ...(origin && { origin }), writeType: writeTypeOf(context, way) };
+  return way?.at(-1)?.inode.id === id ? way : undefined;
+}
+
+async function fileAt(context: Context, way: readonly Place[]): Promise<WrittenFile> {
+  const { inode, path, origin } = way.at(-1) as Place;
+  const { bytes } = await roomOn(context, way);
+  return {
+    inode,
+    path,
+    ...(origin && { origin }),
+    writeType: writeTypeOf(context, way),
+    ...(bytes && { bytesLeft: bytes.left }),
+  };
 }
 
 /**
@@ -98,7 +117,7 @@ export async function abandon(context: Context, actor: Actor, at: RowOf): Promis
 }
 
 /** Undefined: the directory has been removed. */
-async function pathOf(context: Context, directory: InodeId): Promise<Path | undefined> {
+export async function pathOf(context: Context, directory: InodeId): Promise<Path | undefined> {
   const names: Name[] = [];
   for (let id = directory; id !== ROOT;) {
     const kept = await foundById(context.metastore, id, { look: (key) => inodeAt(context, key) });

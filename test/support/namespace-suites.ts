@@ -5,6 +5,7 @@ import '../../shared/namespace/hard-links.test.ts';
 import '../../shared/namespace/listing.test.ts';
 import '../../shared/namespace/mounts.test.ts';
 import '../../shared/namespace/permissions.test.ts';
+import '../../shared/namespace/quotas.test.ts';
 import '../../shared/namespace/remove.test.ts';
 import '../../shared/namespace/rename.test.ts';
 import '../../shared/namespace/tree.test.ts';

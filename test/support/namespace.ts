@@ -9,6 +9,7 @@ import type { NamespaceDeps } from '#shared/namespace/context.ts';
 import { createNamespace, type RunningNamespace } from '#shared/namespace/create-namespace.ts';
 import { entriesOf } from '#shared/namespace/store-tree.ts';
 import type { Actor, Namespace, NewMount } from '#shared/namespace/namespace.ts';
+import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 import type { UnderStore } from '#shared/ports/under-store.ts';
 import { memoryUnderStore } from '#shared/under-stores/memory.ts';
@@ -64,6 +65,8 @@ export interface Opened {
 interface Options {
   /** Instead of a new heap. */
   readonly metastore?: EmbeddedMetastore;
+  /** Of that one. */
+  readonly feed?: ChangeFeed;
   /** So many times faster than the world goes the clock, and shorter are the sleeps. */
   readonly speed?: number;
   readonly storeOf?: (uri: string) => UnderStore;
@@ -94,14 +97,16 @@ export async function openNamespace(options: Options = {}): Promise<Opened> {
   const start = Date.now();
   let ahead = 0;
   const clock = () => start + (Date.now() - start) * speed + ahead;
-  const heap = options.metastore ?? heapMetastore({ clock, feed: localFeed() });
+  const own = options.metastore ? undefined : localFeed();
+  const feed = options.feed ?? own;
+  const heap = options.metastore ?? heapMetastore({ clock, feed: own ?? localFeed() });
   const stores = new Map<string, UnderStore>();
   const storeOf = (uri: string) => {
     const store = stores.get(uri) ?? memoryUnderStore();
     stores.set(uri, store);
     return store;
   };
-  return openOver({ ...options, storeOf: options.storeOf ?? storeOf }, heap, {
+  return openOver({ ...options, ...(feed && { feed }), storeOf: options.storeOf ?? storeOf }, heap, {
     clock,
     advance: (ms) => void (ahead += ms),
   });
@@ -123,7 +128,7 @@ async function openOver(
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, Math.min(ms / (options.speed ?? 1), 50)).unref()),
     newToken: () => String(++tokens).padStart(12, '0'),
     storeOf: ({ uri }) => options.storeOf(uri),
-    ...(options.isShared && { isShared: true }),
+    ...(options.isShared ? { isShared: true } : options.feed && { feed: options.feed }),
     ...(options.directoryIdOf && { directoryIdOf: options.directoryIdOf }),
     owner: ROOT_USER,
     log: (line) => void logged.push(line),

@@ -82,6 +82,7 @@ export async function joinedBy(
     metastore: readOnly(rows),
     storeOf,
     isShared: true,
+    countElsewhere: () => {},
     listElsewhere: (path) => void remote.list(ROOT_USER, path, { limit: 1 }).catch(() => undefined),
   });
   const newToken = () => `test-${++tokens}`;
