@@ -25,14 +25,10 @@ const DETACHED_MS_MAX = 500;
  * - When an open file is replaced by a rename, its name is away for an instant.
  */
 export async function libfuseMount(
-  { at, profile, allowOther }: Pick<FuseOptions, 'at' | 'profile' | 'allowOther'>,
+  { at, profile, allowOther, hasAcls }: Pick<FuseOptions, 'at' | 'profile' | 'allowOther' | 'hasAcls'>,
   deps: ServiceDeps,
 ): Promise<FuseMount> {
-  if (allowOther)
-    throw new LeatError(
-      'invalid',
-      '--allow-other: fuse-native does not tell who asks; leave it out, or use fuse.driver=kernel',
-    );
+  demandOffered({ allowOther, hasAcls });
   const binding = loadBinding();
   await prepareMountpoint(at);
   const { namespace, cache, fetchFor } = deps;
@@ -69,4 +65,14 @@ export async function libfuseMount(
       // Every question goes to the namespace, which knows its mounts.
     },
   };
+}
+
+/** What was asked for and cannot be had is no mount, rather than one that is open to fewer, or to more, than was meant. */
+function demandOffered({ allowOther, hasAcls }: Pick<FuseOptions, 'allowOther' | 'hasAcls'>): void {
+  const asked = allowOther ? '--allow-other' : hasAcls ? 'fuse.acl=on' : undefined;
+  if (asked === undefined) return;
+  throw new LeatError(
+    'unsupported',
+    `${asked} needs fuse.driver=kernel: libfuse does not tell who asks; leave it out, or mount where that driver can run`,
+  );
 }

@@ -1,7 +1,8 @@
 /**
  * What the mount costs: every figure stands beside native files, or the bare reader, measured in the same round.
  *
- *     npm run bench -- [--rounds 3] [--small 10000] [--big-mib 1024] [--many 10000,100000] [--only NAME,…] [--dir FOLDER]
+ *     npm run bench -- [--rounds 3] [--small 10000] [--big-mib 1024] [--many 10000,100000] [--only NAME,…] [--driver libfuse]
+ *         [--dir FOLDER]
  *
  * Needs root (to drop the kernel's caches) and Go (for an S3 server that costs little itself).
  */
@@ -22,6 +23,7 @@ const { values } = parseArgs({
     'big-mib': { type: 'string', default: '1024' },
     many: { type: 'string', default: '10000,100000' },
     only: { type: 'string' },
+    driver: { type: 'string', default: 'auto' },
     dir: { type: 'string', default: '.cache/bench' },
   },
 });
@@ -53,7 +55,7 @@ try {
       stores,
       at: join(dir, `mnt-${profile}`),
       data,
-      set: { 'fuse.profile': profile },
+      set: { 'fuse.profile': profile, 'fuse.driver': values.driver },
       args: ['--option', `s3.endpoint=${server.endpoint}`],
       env: server.env,
     });
