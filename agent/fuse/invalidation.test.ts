@@ -38,6 +38,16 @@ function stage() {
 }
 
 describe('what others change', () => {
+  it('may be a time that was set by hand', () => {
+    const key = { directory: ROOT_ID, name: name('d') };
+    const before = inode('directory', 'd');
+    const setBy = (patch: Partial<Inode>) =>
+      changedRows([{ key, before, after: { ...before, ...patch } }]).map(({ hasSetTime }) => hasSetTime);
+    expect(setBy({ mtime: 5n, ctime: 6n })).toEqual([true]);
+    expect(setBy({ mtime: 6n, ctime: 6n })).toEqual([false]);
+    expect(setBy({ ctime: 6n })).toEqual([false]);
+  });
+
   it('makes the kernel forget names that lead elsewhere or nowhere, in the right directory', () => {
     const { d, e, tell } = stage();
     expect(tell(forged('d'), 'f', inode('file', 'f'), undefined)).toEqual([{ entry: { parent: d.id, name: 'f' } }]);

@@ -12,6 +12,8 @@ export interface ChangedRow {
   readonly after: Content | undefined;
   /** An inode of the first version has never been anywhere else. */
   readonly mayHaveMoved: boolean;
+  /** A time was set by hand. What comes and goes in a directory changes two at once, to the same. */
+  readonly hasSetTime: boolean;
 }
 
 /** What the kernel is to forget: what a name leads to, or the attributes of a node. */
@@ -24,7 +26,10 @@ export function changedRows(changes: readonly RowChange[]): ChangedRow[] {
   return changes.flatMap(({ key, before, after }) => {
     if (before?.kind === 'record' || after?.kind === 'record') return [];
     const mayHaveMoved = after !== undefined && after.version > 1;
-    return [{ ...key, before: before && contentIn(before), after: after && contentIn(after), mayHaveMoved }];
+    const hasSetTime = after !== undefined && after.mtime !== before?.mtime && after.mtime !== after.ctime;
+    return [
+      { ...key, before: before && contentIn(before), after: after && contentIn(after), mayHaveMoved, hasSetTime },
+    ];
   });
 }
 

@@ -42,6 +42,7 @@ function askForEntry(session: Session, request: Request, { parent, name, questio
     const row = rowIn(answer);
     // What was just made is as new as can be, and the rows may not have it yet.
     const isRead = question.ask === 'stat';
+    if (!isRead) session.changes.changed(parent.inodeId);
     session.sendEntry(request, parent, {
       name,
       row,
@@ -118,6 +119,7 @@ export function remove(session: Session, request: Request, kind: 'file' | 'direc
   const { name } = nameAt(request, FIRST_ARGUMENT);
   session.ask(request, { ask: 'remove', path: session.childPath(parent, name), kind }, () => {
     session.otherNames.parted(parent, name);
+    session.changes.changed(parent.inodeId);
     session.send(request.unique, 0);
   });
 }
@@ -136,6 +138,7 @@ export function rename(session: Session, request: Request, namesAt: number): voi
     session.otherNames.parted(target, newName); // what was replaced
     const node = session.looked(target, newName, { row, attributes: must(attributesAt(row)) });
     session.nodes.forget(node.id, 1); // this was no lookup of the kernel's
+    for (const { inodeId } of [source, target]) session.changes.changed(inodeId);
     session.send(request.unique, 0);
   });
 }

@@ -3,6 +3,7 @@ import { ABOVE_ROOT, type InodeId } from '#shared/model/ids.ts';
 import { joinPath, type Name, type Path } from '#shared/model/names.ts';
 import { attributesAt, decodeRow, type HotAttributes, idAt } from '#shared/model/row-codec.ts';
 import type { Rows } from '../embedded/lmdb-rows.ts';
+import { ChangedDirectories } from './changed-directories.ts';
 import type { Counters } from './counters.ts';
 import { LiveFiles } from './live-files.ts';
 import { contentOf, Node, Nodes, pathOf, ROOT_NODE } from './nodes.ts';
@@ -62,6 +63,7 @@ export class Session {
   readonly nodes: Nodes;
   readonly live: LiveFiles;
   readonly otherNames = new OtherNames(() => this.nodes);
+  readonly changes = new ChangedDirectories();
   readonly reply = new Reply(REQUEST_DATA_MAX);
   readonly #lease: Timeout;
   readonly #means: SessionMeans;
@@ -178,13 +180,19 @@ export class Session {
   enter(parent: Node, name: Name, row: Uint8Array, leftMs?: number): Node {
     const attributes = must(attributesAt(row));
     const node = this.looked(parent, name, { row, attributes });
-    this.reply.entry(OUT_HEADER, node.id, this.live.shown(node, attributes), this.timeoutOf(node, leftMs));
+    this.reply.entry(OUT_HEADER, node.id, this.shown(node, attributes), this.timeoutOf(node, leftMs));
     return node;
   }
 
   sendAttributes(unique: Unique, node: Node, attributes: HotAttributes, leftMs?: number): void {
-    this.reply.attributeReply(OUT_HEADER, this.live.shown(node, attributes), this.timeoutOf(node, leftMs));
+    this.reply.attributeReply(OUT_HEADER, this.shown(node, attributes), this.timeoutOf(node, leftMs));
     this.send(unique, ATTR_REPLY_BYTES);
+  }
+
+  /** How it is now: what is written, or made, by way of this mount may not stand in the row yet. */
+  shown(node: Node, attributes: HotAttributes): HotAttributes {
+    if (attributes.kind === 'directory') return this.changes.shown(node.inodeId, attributes);
+    return this.live.shown(node, attributes);
   }
 
   /** How long the kernel may keep what it was told: no longer than the row is believed, or the store's listing. */

@@ -67,6 +67,7 @@ function change(session: Session, request: Request, { node, patch }: { node: Nod
     question,
     (answer) => {
       const attributes = must(attributesAt(rowIn(answer)));
+      if (patch.mtime !== undefined) session.changes.timesSet(node.inodeId);
       if (node.attributes) node.attributes = attributes;
       reply(attributes);
     },

@@ -142,6 +142,8 @@ function receive(session: Session, { files, locks }: Pick<Parts, 'files' | 'lock
   else if ('held' in message) locks.resumed(message.held);
   else if ('mounts' in message) session.syncIntervals = message.mounts;
   else if ('changed' in message) {
+    for (const { after, hasSetTime } of message.changed)
+      if (after && hasSetTime) session.changes.timesSet(after.inodeId);
     const notices = message.changed.flatMap((row) => noticeOf(session.nodes, row) ?? []);
     if (notices.length > 0) session.post({ notices });
   } else if ('settled' in message) session.live.settled(message.settled.id, message.settled.generation);

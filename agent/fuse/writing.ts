@@ -145,6 +145,7 @@ export class Writing {
 
   #created(request: Request, made: { readonly parent: Node; readonly name: Name; readonly row: Uint8Array }): void {
     const session = this.#session;
+    session.changes.changed(made.parent.inodeId);
     const node = session.enter(made.parent, made.name, made.row);
     const live = session.live.begin(node);
     node.attributes ??= must(attributesAt(made.row));
