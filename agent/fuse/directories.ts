@@ -125,7 +125,7 @@ export class Directories {
         const node = session.looked(directory.node, entry.name, { row: entry.row, attributes });
         // The page was read a while ago; how long its rows may still be believed, the rows of now tell.
         const leftMs = session.leftOf(directory.node.inodeId, entry.name, entry.row);
-        reply.entry(at, node.id, session.shown(node, attributes), session.timeoutOf(node, leftMs));
+        reply.entry(at, node.id, session.shown(node, attributes), session.timeouts.of(node, leftMs));
       } else reply.clear(at, ENTRY_BYTES);
       dirent += ENTRY_BYTES;
     }

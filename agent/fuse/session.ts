@@ -8,9 +8,10 @@ import type { Counters } from './counters.ts';
 import { LiveFiles } from './live-files.ts';
 import { contentOf, Node, Nodes, pathOf, ROOT_NODE } from './nodes.ts';
 import { OtherNames } from './other-names.ts';
-import { ATTR_REPLY_BYTES, ENTRY_BYTES, OUT_HEADER, Reply, REQUEST_DATA_MAX, type Timeout } from './protocol.ts';
+import { ATTR_REPLY_BYTES, ENTRY_BYTES, OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
 import type { Answer, Question, SyncIntervals, ToMain } from './questions.ts';
 import { errno, must, Refusal, refuse, type Request, type Unique } from './requests.ts';
+import { Timeouts } from './timeouts.ts';
 
 /** Rows younger than this may still be taken back: the namespace confirms them. */
 const YOUNG_MS = 10_000;
@@ -65,7 +66,7 @@ export class Session {
   readonly otherNames = new OtherNames(() => this.nodes);
   readonly changes = new ChangedDirectories();
   readonly reply = new Reply(REQUEST_DATA_MAX);
-  readonly #lease: Timeout;
+  readonly timeouts: Timeouts;
   readonly #means: SessionMeans;
   readonly #waiting = new Map<number, Waiting>();
   #questions = 0;
@@ -78,8 +79,8 @@ export class Session {
     this.options = options;
     this.rows = rows;
     this.#means = means;
-    this.#lease = timeout(options.leaseMs);
     this.reply.isEachCloseTold = options.sharesLocks;
+    this.timeouts = new Timeouts(options.leaseMs);
     const { bytes } = options.root;
     const attributes = must(attributesAt(bytes));
     const root = new Node(ROOT_NODE, contentOf(bytes, attributes), undefined, '' as Name);
@@ -180,12 +181,12 @@ export class Session {
   enter(parent: Node, name: Name, row: Uint8Array, leftMs?: number): Node {
     const attributes = must(attributesAt(row));
     const node = this.looked(parent, name, { row, attributes });
-    this.reply.entry(OUT_HEADER, node.id, this.shown(node, attributes), this.timeoutOf(node, leftMs));
+    this.reply.entry(OUT_HEADER, node.id, this.shown(node, attributes), this.timeouts.of(node, leftMs));
     return node;
   }
 
   sendAttributes(unique: Unique, node: Node, attributes: HotAttributes, leftMs?: number): void {
-    this.reply.attributeReply(OUT_HEADER, this.shown(node, attributes), this.timeoutOf(node, leftMs));
+    this.reply.attributeReply(OUT_HEADER, this.shown(node, attributes), this.timeouts.of(node, leftMs));
     this.send(unique, ATTR_REPLY_BYTES);
   }
 
@@ -193,13 +194,6 @@ export class Session {
   shown(node: Node, attributes: HotAttributes): HotAttributes {
     if (attributes.kind === 'directory') return this.changes.shown(node.inodeId, attributes);
     return this.live.shown(node, attributes);
-  }
-
-  /** How long the kernel may keep what it was told: no longer than the row is believed, or the store's listing. */
-  timeoutOf({ syncIntervalMs = -1 }: Node, leftMs = Number.POSITIVE_INFINITY): Timeout {
-    const { leaseMs } = this.options;
-    const ms = Math.min(leaseMs, leftMs, syncIntervalMs < 0 ? leaseMs : syncIntervalMs);
-    return ms === leaseMs ? this.#lease : timeout(ms);
   }
 
   /**
@@ -302,5 +296,3 @@ export class Session {
     return row.kind === 'record' || row.mount === undefined ? undefined : (this.#syncIntervals.byMount[row.mount] ?? 0);
   }
 }
-
-const timeout = (ms: number): Timeout => ({ seconds: Math.floor(ms / 1000), nanos: Math.floor(ms % 1000) * 1e6 });
