@@ -6,6 +6,7 @@ import type { Daemon } from '../support/daemon.ts';
 import type { Fixtures } from './fixtures.ts';
 import type { Load } from './load.ts';
 import { cpuSeconds, dropKernelCaches, listLong, measure, type Measured, residentMiB } from './measure.ts';
+import { UPLOAD_SCENARIO } from './upload-scenario.ts';
 
 export interface Stage {
   readonly daemon: Daemon;
@@ -22,7 +23,7 @@ interface Round {
   readonly side: string;
 }
 
-interface Scenario {
+export interface Scenario {
   readonly name: string;
   readonly unit: string;
   readonly profile?: 'training';
@@ -184,6 +185,7 @@ export const scenariosFor = (many: readonly number[]): readonly Scenario[] => [
   random('random 128 KiB reads, 4 processes, warm', 'disk', RANDOM_READS),
   ...many.map((count) => metadata('stat', count)),
   ...many.map((count) => metadata('ls -l', count)),
+  UPLOAD_SCENARIO,
   {
     name: 'resident memory, all of it known (baseline: 150 MiB)',
     unit: 'MiB',
