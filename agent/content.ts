@@ -3,7 +3,8 @@ import type { Content, LoadFailure, LoadProgress } from '#functions/api/deps.ts'
 import { LeatError, toLeatError } from '#shared/model/faults.ts';
 import { type Path, toText } from '#shared/model/names.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
-import type { DataCache, Fetch } from './cache/data-cache.ts';
+import type { CachedFile, DataCache, Fetch } from './cache/data-cache.ts';
+import type { DirtyFiles } from './dirty/dirty-files.ts';
 import { filesBelow } from './files-below.ts';
 
 const PIECE_BYTES = 1 << 20;
@@ -15,6 +16,7 @@ const FAILURES_MAX = 1000;
 export interface ContentDeps {
   readonly namespace: Namespace;
   readonly cache: DataCache;
+  readonly dirty: DirtyFiles;
   fetchFor(found: Found): Fetch;
 }
 
@@ -52,8 +54,10 @@ export function cachedContent(deps: ContentDeps): Content {
   };
 }
 
-function openFile({ cache, fetchFor }: ContentDeps, found: Found) {
+function openFile({ cache, dirty, fetchFor }: ContentDeps, found: Found): CachedFile {
   const { id, generation, size } = found.inode;
+  const written = dirty.readerOf(found);
+  if (written) return written;
   return cache.open({ id, generation }, size, fetchFor(found));
 }
 

@@ -173,10 +173,10 @@ interface ApiFacts {
 
 function startApi(options: AgentOptions, core: Core, { facts, token, stop }: ApiFacts): Promise<ApiServer> {
   const { data, listen, log } = options;
-  const { owner, startedAt, stores, namespace, cache, followed, metastore, metastoreName } = core;
+  const { owner, startedAt, stores, namespace, cache, dirty, followed, metastore, metastoreName } = core;
   const api = createApi({
     namespace,
-    content: cachedContent({ namespace, cache, fetchFor: (found) => stores.fetchFor(found) }),
+    content: cachedContent({ namespace, cache, dirty, fetchFor: (found) => stores.fetchFor(found) }),
     events: namespaceEvents({ feed: followed, metastore }),
     authenticate: byToken({ owner, token, loopback: isLoopback(listen.host) }),
     log,

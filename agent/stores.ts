@@ -32,9 +32,13 @@ export function openStores(own: readonly string[]): Stores {
       open.set(mount.id, store);
       return store;
     },
-    fetchFor: ({ path, inode: { fingerprint }, origin }) => {
+    fetchFor: ({ path, inode: { fingerprint, dirty }, origin }) => {
       const store = origin && open.get(origin.mount);
       return async (range, sink, signal) => {
+        if (dirty) {
+          const what = `its bytes are at agent ${dirty.holder}, which has not stored them yet`;
+          throw new LeatError('unavailable', `${toText(path)}: ${what}`);
+        }
         if (!store)
           throw new LeatError('unavailable', `${toText(path)}: the store that holds its bytes is not mounted`);
         await store.read(origin.key, range, sink, { signal, ...(fingerprint !== undefined && { fingerprint }) });

@@ -1,10 +1,12 @@
-import { closeSync, constants, fstatSync, openSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode, Nanos } from '#shared/model/inode.ts';
 import type { RowOf } from '#shared/namespace/intent.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
-import { dirtyPath } from './dirty-paths.ts';
+import { dirtyPath, mapPath } from './dirty-paths.ts';
 import { setTimes } from './local-calls.ts';
+import type { MissingPages } from './missing-pages.ts';
+import type { UploadStream } from './stream.ts';
 
 const PRIVATE = 0o600;
 
@@ -28,6 +30,10 @@ export class DirtyFile {
   writers = 0;
   /** It has been written, whatever its times say: they were set since. */
   #isModified = false;
+  /** Undefined: all of it is here. */
+  missing: MissingPages | undefined;
+  /** Sends it to its store while it is written. */
+  stream: UploadStream | undefined;
   #fd: number | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -41,6 +47,10 @@ export class DirtyFile {
 
   get path(): string {
     return dirtyPath(this.#dir, this.id);
+  }
+
+  get mapPath(): string {
+    return mapPath(this.#dir, this.id);
   }
 
   /** Opened when it is first needed, and closed with the file. */
@@ -91,6 +101,7 @@ export class DirtyFile {
     const before = this.path;
     this.id = inode.id;
     renameSync(before, this.path);
+    this.missing = this.missing?.moveTo(this.mapPath);
     this.at = at;
     this.isNow(inode);
   }
@@ -103,6 +114,7 @@ export class DirtyFile {
   }
 
   close(): void {
+    this.missing?.close();
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
   }
@@ -110,11 +122,7 @@ export class DirtyFile {
   /** Who has it open goes on. */
   remove(): void {
     this.close();
-    try {
-      unlinkSync(this.path);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
+    for (const path of [this.path, this.mapPath]) rmSync(path, { force: true });
   }
 }
 

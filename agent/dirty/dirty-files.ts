@@ -9,10 +9,14 @@ import type { WrittenFile } from '#shared/namespace/written.ts';
 import type { ChangeFeed, CommitEvent } from '#shared/ports/change-feed.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 import { keptBeside } from './conflicts.ts';
+import { type ContentReader, readerOf, restingReader } from './content-reader.ts';
 import { DirtyFile } from './dirty-file.ts';
 import { makeShards } from './dirty-paths.ts';
+import { recover } from './recover.ts';
+import { type Progress, streamOn } from './streaming.ts';
 import { type TakeOverDeps, takenOver } from './take-over.ts';
 import { Journal } from './journal.ts';
+import { movesIn } from './moves.ts';
 import { persist, type PersistDeps } from './persist.ts';
 
 const RETRY_MS_FIRST = 1000;
@@ -107,13 +111,28 @@ export class DirtyFiles {
   /** One writer more of a file that is under way, which may have no name any more. */
   again(file: DirtyFile, { isTruncated }: { readonly isTruncated: boolean }): void {
     file.writers++;
-    if (isTruncated) truncateSync(file.path, 0);
+    if (!isTruncated) return;
+    truncateSync(file.path, 0);
+    file.missing?.cutTo(0);
+    file.stream?.cut(0);
   }
 
   /** Its last writer leaves it behind: the row is brought in step, and what is owed to the store is sent. */
   release(file: DirtyFile): void {
     file.writers--;
     if (file.writers === 0) this.#track(this.#settle(file));
+  }
+
+  /** Its bytes as they are now. */
+  reader(file: DirtyFile): ContentReader {
+    return readerOf(this.#deps, file);
+  }
+
+  /** The same of what was found, when its bytes are here and not in its store. */
+  readerOf(found: Found): ContentReader | undefined {
+    const file = this.#files.get(found.inode.id);
+    if (file) return this.reader(file);
+    return found.inode.dirty?.holder === this.#deps.holder ? restingReader(this.#deps, found) : undefined;
   }
 
   /** What `close` means: the row tells, and where the file is written through it is in its store. */
@@ -134,29 +153,24 @@ export class DirtyFiles {
     });
   }
 
+  progressed(file: DirtyFile, progress: Progress): void {
+    this.#track(streamOn({ ...this.#deps, journal: this.#journal }, file, progress));
+  }
+
   /** What the process before has left under way. */
-  async recover(): Promise<void> {
-    for (const at of this.#journal.all) {
-      if (this.#files.has(at.id)) continue;
-      const found = await this.#deps.namespace.find(at);
-      if (!found) {
-        const file = new DirtyFile(this.#deps.dir, at, { id: at.id, size: 0, mtime: 0n, generation: 0 } as Inode);
-        const size = file.stat()?.size ?? 0;
-        if (size === 0) this.#drop(file);
-        else this.#deps.log(`${toText(at.name)}: what was written to it is at ${file.path}; its entry is gone`);
-        continue;
-      }
-      const file = this.#begin(new DirtyFile(this.#deps.dir, at, found.inode));
-      if (file.stat()) this.#track(this.#settle(file));
-      else this.#forget(file, found.inode.generation);
-    }
+  recover(): Promise<void> {
+    const settle = (file: DirtyFile) => this.#track(this.#settle(this.#begin(file)));
+    return recover({ ...this.#deps, journal: this.#journal }, settle);
   }
 
   async close(): Promise<void> {
     this.#ended.abort();
     while (this.#behind.size > 0) await Promise.allSettled(this.#behind);
     this.#unsubscribe();
-    for (const file of this.#files.values()) file.close();
+    for (const file of this.#files.values()) {
+      await file.stream?.abort().catch(() => undefined); // the journal knows it
+      file.close();
+    }
     this.#journal.close();
   }
 
@@ -235,14 +249,14 @@ export class DirtyFiles {
     this.#files.delete(id);
     this.#journal.end(id);
     this.#tell({ id, generation: undefined });
-    this.#begin(file);
-    throw new LeatError('changed', 'kept beside, and stored next');
+    return this.#settleNow(this.#begin(file));
   }
 
   /** What is in the store is an ordinary content of the cache. */
   #giveBack(file: DirtyFile): void {
     const { generation, size } = file.row;
-    this.#deps.cache.keep({ id: file.id, generation }, size, file.path);
+    if (file.missing) file.remove();
+    else this.#deps.cache.keep({ id: file.id, generation }, size, file.path);
     this.#forget(file, generation);
   }
 
@@ -252,6 +266,7 @@ export class DirtyFiles {
   }
 
   #forget(file: DirtyFile, generation: number | undefined): void {
+    if (file.stream) this.#track(file.stream.abort());
     file.close();
     this.#files.delete(file.id);
     this.#journal.end(file.id);
@@ -271,14 +286,12 @@ export class DirtyFiles {
 
   /** Where the rows of these files go. */
   #follow({ changes }: CommitEvent): void {
-    for (const { key, before, after } of changes) {
-      if (!before || !isInode(before) || (after && isInode(after) && after.id === before.id)) continue;
-      const moved = changes.find((each) => each.after && isInode(each.after) && each.after.id === before.id);
-      const file = this.#files.get(before.id);
-      if (file && isAt(file, key)) this.#moved(file, moved?.key);
+    for (const { inode, from, to } of movesIn(changes)) {
+      const file = this.#files.get(inode.id);
+      if (file && file.at?.directory === from.directory && file.at.name === from.name) this.#moved(file, to);
       // What rests here, with nobody writing it, goes with its last name.
-      else if (!file && !moved && before.dirty?.holder === this.#deps.holder) {
-        new DirtyFile(this.#deps.dir, key, before).remove();
+      else if (!file && !to && inode.dirty?.holder === this.#deps.holder) {
+        new DirtyFile(this.#deps.dir, from, inode).remove();
       }
     }
   }
@@ -290,6 +303,4 @@ export class DirtyFiles {
   }
 }
 
-const isInode = (row: { readonly kind: string }): row is Inode => row.kind !== 'record';
-const isAt = ({ at }: DirtyFile, { directory, name }: RowKey) => at?.directory === directory && at.name === name;
 const isThrough = ({ writeType }: WrittenFile) => writeType === 'CACHE_THROUGH' || writeType === 'THROUGH';

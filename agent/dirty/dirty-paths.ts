@@ -11,6 +11,11 @@ export function dirtyPath(dir: string, id: InodeId): string {
   return `${dir}/${text.slice(-2)}/${text}`;
 }
 
+/** Beside a file of which some pages are not here. */
+export function mapPath(dir: string, id: InodeId): string {
+  return `${dirtyPath(dir, id)}.map`;
+}
+
 /** For reading; undefined when it is not wholly here. */
 export function openDirty(dir: string, id: InodeId, size: number): number | undefined {
   try {

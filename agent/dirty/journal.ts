@@ -1,15 +1,23 @@
 import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs';
 import { fromText, type Name, toText } from '#shared/model/names.ts';
 import type { InodeId } from '#shared/model/ids.ts';
+import type { MountId, Origin, StoreKey } from '#shared/model/inode.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 
 const PRIVATE = 0o600;
+/** Stands where others have an inode's id, which is longer. */
+const UPLOAD = 'up';
 /** The journal is written anew when it has grown by so many lines and most of them are over. */
 const LINES_MAX = 100_000;
 
 /** A file is under way from when it may have bytes that its row, or its store, does not know of. */
 export interface UnderWay extends RowKey {
   readonly id: InodeId;
+}
+
+/** An upload in parts that a store has begun to take, and keeps until it is told that it is over. */
+export interface Begun extends Origin {
+  readonly upload: string;
 }
 
 /**
@@ -19,20 +27,31 @@ export interface UnderWay extends RowKey {
 export class Journal {
   readonly #path: string;
   readonly #live = new Map<InodeId, UnderWay>();
+  readonly #begun = new Map<string, Begun>();
   #fd: number;
   #lines = 0;
 
   constructor(path: string) {
     this.#path = path;
-    for (const { id, at } of linesOf(path)) {
-      if (at) this.#live.set(id, at);
-      else this.#live.delete(id);
-    }
+    for (const line of linesOf(path)) this.#replay(line);
     this.#fd = this.#rewritten();
   }
 
   get all(): readonly UnderWay[] {
     return [...this.#live.values()];
+  }
+
+  get begun(): readonly Begun[] {
+    return [...this.#begun.values()];
+  }
+
+  begin(upload: Begun): void {
+    this.#begun.set(upload.upload, upload);
+    this.#append(lineOfUpload(upload));
+  }
+
+  over(upload: string): void {
+    if (this.#begun.delete(upload)) this.#append(line([UPLOAD, upload]));
   }
 
   /** Begins, or has moved. */
@@ -42,15 +61,23 @@ export class Journal {
   }
 
   end(id: InodeId): void {
-    if (this.#live.delete(id)) this.#append(`${JSON.stringify([toText(id)])}\n`);
+    if (this.#live.delete(id)) this.#append(line([id]));
   }
 
   close(): void {
     closeSync(this.#fd);
   }
 
-  #append(line: string): void {
-    writeSync(this.#fd, line);
+  #replay([first = '', second = '', third, fourth = '']: readonly string[]): void {
+    if (first === UPLOAD && third === undefined) this.#begun.delete(second);
+    else if (first === UPLOAD) {
+      this.#begun.set(fourth, { mount: second as MountId, key: third as StoreKey, upload: fourth });
+    } else if (third === undefined) this.#live.delete(first as InodeId);
+    else this.#live.set(first as InodeId, { id: first as InodeId, directory: second as InodeId, name: third as Name });
+  }
+
+  #append(text: string): void {
+    writeSync(this.#fd, text);
     if (++this.#lines < LINES_MAX || this.#live.size > LINES_MAX / 2) return;
     closeSync(this.#fd);
     this.#fd = this.#rewritten();
@@ -58,33 +85,29 @@ export class Journal {
 
   #rewritten(): number {
     const next = `${this.#path}.next`;
-    writeFileSync(next, this.all.map(lineOf).join(''), { mode: PRIVATE });
+    const lines = [...this.all.map(lineOf), ...this.begun.map(lineOfUpload)];
+    writeFileSync(next, lines.join(''), { mode: PRIVATE });
     renameSync(next, this.#path);
     this.#lines = 0;
     return openSync(this.#path, 'a', PRIVATE);
   }
 }
 
-const lineOf = ({ id, directory, name }: UnderWay): string =>
-  `${JSON.stringify([toText(id), toText(directory), toText(name)])}\n`;
+const line = (words: readonly string[]): string => `${JSON.stringify(words.map((word) => toText(word)))}\n`;
+const lineOf = ({ id, directory, name }: UnderWay): string => line([id, directory, name]);
+const lineOfUpload = ({ mount, key, upload }: Begun): string => line([UPLOAD, mount, key, upload]);
 
-function* linesOf(path: string): Generator<{ readonly id: InodeId; readonly at: UnderWay | undefined }> {
-  for (const line of textOf(path).split('\n')) {
-    const words = parsed(line);
-    if (!words) continue;
-    const [id = '', directory, name] = words.map((word) => fromText(word));
-    const at =
-      directory === undefined || name === undefined
-        ? undefined
-        : { id: id as InodeId, directory: directory as InodeId, name: name as Name };
-    yield { id: id as InodeId, at };
+function* linesOf(path: string): Generator<readonly string[]> {
+  for (const text of textOf(path).split('\n')) {
+    const words = parsed(text);
+    if (words) yield words.map((word) => fromText(word));
   }
 }
 
 /** Undefined: the end of an append that did not come to its end. */
-function parsed(line: string): readonly string[] | undefined {
+function parsed(text: string): readonly string[] | undefined {
   try {
-    return JSON.parse(line) as readonly string[];
+    return JSON.parse(text) as readonly string[];
   } catch {
     return undefined;
   }

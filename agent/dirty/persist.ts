@@ -1,15 +1,13 @@
-import { read } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { isFault, LeatError } from '#shared/model/faults.ts';
-import type { MountId } from '#shared/model/inode.ts';
+import type { Fingerprint, MountId } from '#shared/model/inode.ts';
 import { toText } from '#shared/model/names.ts';
 import { SELF } from '#shared/namespace/access.ts';
 import type { Found, Namespace, Upload } from '#shared/namespace/namespace.ts';
 import type { StoreEntry, UnderStore } from '#shared/ports/under-store.ts';
 import { type DirtyFile, isSame, type Stamp } from './dirty-file.ts';
+import { uploadFile } from './upload.ts';
 
-const PIECE_BYTES = 1 << 20;
 /** A clock of the kernel's that ticks slowly shows two writes in one tick as one. */
 const TICK_MS = 20;
 const ATTEMPTS_MAX = 20;
@@ -67,23 +65,22 @@ interface Sending {
 
 function send(store: UnderStore, file: DirtyFile, { upload, stamp }: Sending): Promise<StoreEntry> {
   const { mode, uid, gid, mtime, fingerprint } = upload.inode;
-  return store.write(upload.origin.key, piecesOf(file, stamp), {
+  const job = {
+    store,
+    key: upload.origin.key,
+    content: { fd: file.fd, size: stamp.size, ...baseOf(file, fingerprint) },
     attributes: { mode, uid, gid, mtime },
-    size: stamp.size,
     when: fingerprint ?? 'absent',
-  });
+    isUnchanged: () => isSameAs(file.stat(), stamp),
+  } as const;
+  const { stream } = file;
+  file.stream = undefined;
+  return stream ? stream.finish(job) : uploadFile(job);
 }
 
-const readAt = promisify(read);
+const isSameAs = (now: Stamp | undefined, then: Stamp) => now !== undefined && isSame(now, then);
 
-async function* piecesOf(file: DirtyFile, stamp: Stamp): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < stamp.size;) {
-    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, stamp.size - at));
-    const { bytesRead } = await readAt(file.fd, piece, 0, piece.length, at);
-    if (bytesRead === 0) break;
-    yield piece.subarray(0, bytesRead);
-    at += bytesRead;
-  }
-  const now = file.stat();
-  if (!now || !isSame(now, stamp)) throw new LeatError('contended', 'the file was written while it was read');
+function baseOf({ missing }: DirtyFile, fingerprint: Fingerprint | undefined) {
+  if (!missing || fingerprint === undefined) return {};
+  return { base: { fingerprint, size: missing.baseBytes, here: missing.pagesHere } };
 }

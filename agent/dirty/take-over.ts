@@ -1,13 +1,17 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, truncateSync } from 'node:fs';
 import { LeatError } from '#shared/model/faults.ts';
+import type { Inode } from '#shared/model/inode.ts';
 import { toText } from '#shared/model/names.ts';
 import type { Found } from '#shared/namespace/namespace.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 import type { DataCache, Fetch } from '../cache/data-cache.ts';
 import { DirtyFile } from './dirty-file.ts';
 import { setTimes } from './local-calls.ts';
+import { MissingPages } from './missing-pages.ts';
 
 const PRIVATE = 0o600;
+/** A file that is not cached is fetched whole before it is written, up to so many bytes. */
+const WHOLE_BYTES_MAX = 16 << 20;
 
 export interface TakeOverDeps {
   /** Of the dirty files, on the file system of the cache. */
@@ -31,23 +35,34 @@ export async function takenOver(deps: TakeOverDeps, found: Found, { at, isTrunca
     throw new LeatError('busy', `${toText(path)}: agent ${inode.dirty.holder} has not stored yet what it wrote`);
   }
   const file = new DirtyFile(dir, at, inode);
-  if (!inode.dirty && !cache.takeOver(inode, inode.size, file.path)) {
-    if (!isTruncated && inode.size > 0) await load(deps, found, file);
-    else closeSync(openSync(file.path, constants.O_CREAT | constants.O_TRUNC | constants.O_RDWR, PRIVATE));
+  if (inode.dirty) file.missing = MissingPages.find(file.mapPath, file.stat()?.size ?? 0);
+  else if (!cache.takeOver(inode, inode.size, file.path)) {
+    if (isTruncated || inode.size === 0) makeEmpty(file);
+    else if (inode.size > WHOLE_BYTES_MAX || !(await load(deps, found, file))) makePartial(file, inode);
   }
   // So that a write shows.
   setTimes(file.fd, { mtime: inode.mtime });
   return file;
 }
 
-async function load({ cache, fetchFor }: TakeOverDeps, found: Found, file: DirtyFile): Promise<void> {
-  const { inode, path } = found;
+/** False: the cache has no room for it. */
+async function load({ cache, fetchFor }: TakeOverDeps, found: Found, file: DirtyFile): Promise<boolean> {
+  const { inode } = found;
   const cached = cache.open(inode, inode.size, fetchFor(found));
   try {
-    const isHere = await cached.load();
-    if (isHere && cache.takeOver(inode, inode.size, file.path)) return;
+    return (await cached.load()) && cache.takeOver(inode, inode.size, file.path);
   } finally {
     cached.close();
   }
-  throw new LeatError('noSpace', `${toText(path)}: the cache has no room for it; make cache.size larger`);
+}
+
+function makeEmpty({ path }: DirtyFile): void {
+  closeSync(openSync(path, constants.O_CREAT | constants.O_TRUNC | constants.O_RDWR, PRIVATE));
+}
+
+/** What is not written is not fetched, unless a page is written in part. */
+function makePartial(file: DirtyFile, { size, generation }: Inode): void {
+  file.missing = MissingPages.of(file.mapPath, { size, generation });
+  makeEmpty(file);
+  truncateSync(file.path, size);
 }

@@ -3,6 +3,7 @@ import type { HotAttributes } from '#shared/model/row-codec.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import { closeQuietly, openSealed } from '../cache/sealed.ts';
 import { openDirty } from '../dirty/dirty-paths.ts';
+import type { LiveFile } from './live-files.ts';
 import { readerOf } from './live-opens.ts';
 import type { Node } from './nodes.ts';
 import type { OpenFiles } from './open-files.ts';
@@ -40,7 +41,8 @@ export class Files {
     if (attributes.size === 0) return this.#open.opened(request, { node, reads: { from: 'nothing' } });
     if (this.#openHere(request, node, attributes)) return;
     this.#askToOpen(request, { node, attributes }, (handle) => {
-      if (handle !== undefined) return this.#open.opened(request, { node, reads: { from: 'main', handle } });
+      if (handle !== undefined)
+        return this.#open.opened(request, { node, reads: { from: 'main', handle, generation: node.generation } });
       // Evicted again at once: the cache is far too small.
       if (!this.#openHere(request, node, attributes)) throw new Refusal(errno.EIO);
     });
@@ -51,17 +53,19 @@ export class Files {
     const { node, reads } = this.#open.get(request);
     // Whoever opened it before it was written sees what is written.
     const live = this.#session.live.get(node);
-    if (live) return this.#readFrom(request, live.fd, rangeOf(request));
+    if (live && !(live.isSettled && live.missing)) return this.#readLive(request, live);
+    if (reads.from === 'live') return this.#readByNode(request);
     if (reads.from === 'local') return this.#readFrom(request, reads.fd, rangeOf(request));
-    if (reads.from === 'main') return this.#readAtMain(request, reads.handle, rangeOf(request));
+    if (reads.from === 'main' && reads.generation === node.generation) {
+      return this.#readAtMain(request, reads.handle, rangeOf(request));
+    }
+    if (reads.from === 'main') return this.#readByNode(request);
     this.#session.send(request.unique, 0);
   }
 
   /** The kernel has forgotten the node, or the cache its file. */
   drop(node: Node): void {
-    const fd = this.#nodeFds.get(node);
-    this.#nodeFds.delete(node);
-    if (fd !== undefined) closeQuietly(fd);
+    this.changed(node);
     this.#open.backings.drop(node);
   }
 
@@ -118,7 +122,14 @@ export class Files {
     this.#touched = [];
   }
 
-  /** Without open calls (the training profile) a read names only its node. */
+  /** The node has another content than when it was opened. */
+  changed(node: Node): void {
+    const fd = this.#nodeFds.get(node);
+    this.#nodeFds.delete(node);
+    if (fd !== undefined) closeQuietly(fd);
+  }
+
+  /** Without open calls (the training profile) a read names only its node; so it is where an open file has got another content since. */
   #readByNode(request: Request): void {
     // Now: by the time of an answer the request's bytes are those of another.
     const range = rangeOf(request);
@@ -148,6 +159,21 @@ export class Files {
       closeQuietly(oldFd);
     }
     return fd;
+  }
+
+  #readLive(request: Request, { node, fd, missing }: LiveFile): void {
+    const { offset, size } = rangeOf(request);
+    const isHere = !missing || missing.in({ offset, length: size }).length === 0;
+    if (isHere) return this.#readFrom(request, fd, { offset, size });
+    const again = { ...request, bytes: Buffer.from(request.bytes.subarray(0, request.length)) };
+    const refused = (code: number) => {
+      // Settled meanwhile, as we have been told since.
+      const isOver = code === errno.ESTALE && this.#session.live.get(node)?.isSettled !== false;
+      if (!isOver) return this.#session.error(request.unique, code);
+      this.#session.guarded(request.unique, () => this.#readByNode(again));
+    };
+    // The main thread replies to the kernel by itself.
+    this.#session.ask(request, { ask: 'readWritten', id: node.inodeId, offset, size }, () => {}, refused);
   }
 
   #readAtMain(request: Request, handle: number, { offset, size }: Range): void {

@@ -173,6 +173,7 @@ class WorkerLink {
     if ('id' in message) this.tell({ id: message.id, ...(await this.#deps.service.answer(message)) });
     else if ('interrupt' in message) this.#deps.service.interrupt(message.interrupt);
     else if ('close' in message) this.#deps.service.closeFile(message.close);
+    else if ('written' in message) this.#deps.service.progressed(message.written, message.progress);
     else if ('release' in message) this.#deps.service.release(message.release);
     else if ('unlock' in message) void this.#deps.service.unlock(message.unlock);
     else if ('touched' in message) for (const key of message.touched) this.#deps.cache.touched(key);

@@ -1,7 +1,8 @@
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { HotAttributes } from '#shared/model/row-codec.ts';
-import { dirtyPath } from '../dirty/dirty-paths.ts';
+import { dirtyPath, mapPath } from '../dirty/dirty-paths.ts';
+import { MissingPages } from '../dirty/missing-pages.ts';
 import type { Node, Nodes } from './nodes.ts';
 
 const PRIVATE = 0o600;
@@ -13,6 +14,12 @@ export interface LiveFile {
   readonly fd: number;
   /** Of the local file, by which one is told from another. */
   readonly localInode: bigint;
+  /** Undefined: the whole file is here. */
+  readonly missing: MissingPages | undefined;
+  /** Of its growth the main thread knows up to here. */
+  toldTo: number;
+  /** Pages are being brought: who changes the file waits for them. */
+  waiting: (() => void)[] | undefined;
   writers: number;
   /** Who has it open by way of us. */
   opens: number;
@@ -42,28 +49,40 @@ export class LiveFiles {
     return this.#files.size === 0 ? undefined : this.#files.get(node.inodeId);
   }
 
-  /** One writer more, as the main thread knows already. */
-  begin(node: Node): LiveFile {
+  /** One writer more, as the main thread knows already. `missing` are the pages of which it has told. */
+  begin(node: Node, missing?: SharedArrayBuffer): LiveFile {
     const before = this.#files.get(node.inodeId);
     if (before && !before.isSettled) {
       before.writers++;
       return before;
     }
-    if (before) closeSync(before.fd);
+    if (before) closeLive(before);
     const fd = openSync(dirtyPath(this.#dir, node.inodeId), constants.O_RDWR | constants.O_CREAT, PRIVATE);
     const localInode = fstatSync(fd, { bigint: true }).ino;
-    const live = { node, fd, localInode, writers: 1, opens: before?.opens ?? 0, isSettled: false };
+    const live = {
+      node,
+      fd,
+      localInode,
+      missing: missing && new MissingPages(mapPath(this.#dir, node.inodeId), missing),
+      toldTo: 0,
+      waiting: undefined,
+      writers: 1,
+      opens: before?.opens ?? 0,
+      isSettled: false,
+    };
     this.#files.set(node.inodeId, live);
     this.#nodes().pin(node);
     return live;
   }
 
-  settled(id: InodeId, generation: number | undefined): void {
+  /** Answers which node it was. */
+  settled(id: InodeId, generation: number | undefined): Node | undefined {
     const live = this.#files.get(id);
-    if (!live || live.writers > 0) return;
+    if (!live || live.writers > 0) return undefined;
     this.#nodes().unpin(id, generation);
     live.isSettled = true;
     this.#closeUnused(id, live);
+    return live.node;
   }
 
   joined(node: Node): void {
@@ -101,8 +120,13 @@ export class LiveFiles {
   #closeUnused(id: InodeId, live: LiveFile): void {
     if (!live.isSettled || live.writers > 0 || live.opens > 0 || this.#isHeld(live.node)) return;
     this.#files.delete(id);
-    closeSync(live.fd);
+    closeLive(live);
   }
+}
+
+function closeLive({ fd, missing }: LiveFile): void {
+  closeSync(fd);
+  missing?.close();
 }
 
 function timeOf(nanos: bigint): { readonly seconds: number; readonly nanos: number } {

@@ -11,7 +11,8 @@ export type Reads =
   | { readonly from: 'nothing' }
   | { readonly from: 'local'; readonly fd: number }
   | { readonly from: 'live' }
-  | { readonly from: 'main'; readonly handle: number }
+  /** Of this content of the node. */
+  | { readonly from: 'main'; readonly handle: number; readonly generation: number }
   | { readonly from: 'kernel'; readonly backing: number };
 
 export interface OpenFile {

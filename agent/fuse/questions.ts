@@ -4,6 +4,7 @@ import type { Name, Path } from '#shared/model/names.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import type { Settled } from '../dirty/dirty-files.ts';
 import type { LockQuestion } from './mount-locks.ts';
+import type { Progress } from '../dirty/streaming.ts';
 import type { ChangedRow, Notice } from './invalidation.ts';
 
 /** Who asks, as the kernel says. */
@@ -64,6 +65,10 @@ export type Question =
     }
   /** What closing a written file means, and fsync. */
   | { readonly ask: 'flush' | 'sync'; readonly id: InodeId }
+  /** Brings pages of a written file from the content that it is written upon. */
+  | { readonly ask: 'fill'; readonly id: InodeId; readonly pages: readonly number[] }
+  /** Reads a written file of which some pages are missing. */
+  | { readonly ask: 'readWritten'; readonly id: InodeId; readonly offset: number; readonly size: number }
   | { readonly ask: 'syncRows' }
   | { readonly ask: 'lock'; readonly lock: LockQuestion }
   | { readonly ask: 'statfs' };
@@ -85,7 +90,9 @@ export interface WirePatch {
 }
 
 export type Answer =
-  | { readonly row: Uint8Array }
+  /** `missing`: of a file that is written, the pages that are not here. */
+  | { readonly row: Uint8Array; readonly missing?: SharedArrayBuffer }
+  | { readonly missing: SharedArrayBuffer | undefined }
   | { readonly entries: readonly { readonly name: Name; readonly row: Uint8Array }[] }
   /** `handle` undefined: the whole file is in the cache now. */
   | { readonly handle: number | undefined }
@@ -105,6 +112,7 @@ export type ToMain =
     }
   | { readonly interrupt: number }
   | { readonly close: number }
+  | { readonly written: InodeId; readonly progress: Progress }
   /** A file has one writer less. */
   | { readonly release: InodeId }
   | { readonly unlock: LockQuestion }

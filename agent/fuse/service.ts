@@ -8,9 +8,10 @@ import { toText } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import { SELF, SETGID } from '#shared/namespace/access.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
-import type { CachedFile, DataCache, Fetch } from '../cache/data-cache.ts';
+import type { CachedFile, DataCache, Fetch, Room } from '../cache/data-cache.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import type { LockQuestion, MountLocks } from './mount-locks.ts';
+import type { Progress } from '../dirty/streaming.ts';
 import { OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
 import type { Answer, Caller, Question, ToMain } from './questions.ts';
 import { WritingService } from './writing-service.ts';
@@ -77,6 +78,11 @@ export class Service {
 
   interrupt(id: number): void {
     this.#running.get(id)?.abort(new LeatError('interrupted', 'the reader was interrupted'));
+  }
+
+  progressed(id: InodeId, progress: Progress): void {
+    const file = this.#deps.dirty.get(id);
+    if (file) this.#deps.dirty.progressed(file, progress);
   }
 
   release(id: InodeId): void {
@@ -164,11 +170,16 @@ export class Service {
         return this.#read(question, unique, signal);
       case 'lock':
         return { inTheWay: await this.#locks.act(actor, question.lock, signal) };
+      case 'readWritten': {
+        const reader = this.#deps.dirty.reader(this.#writing.file(question.id));
+        return this.#reply(question, unique, (room) => reader.read(room, question.offset, signal));
+      }
       case 'syncRows':
         await this.#deps.flushed();
         return { done: true };
       case 'create':
       case 'write':
+      case 'fill':
       case 'flush':
       case 'sync':
         return this.#writing.answer(actor, question);
@@ -242,25 +253,32 @@ export class Service {
     };
   }
 
-  /** Replies by itself: the bytes go from the cache to the kernel without passing the worker. */
-  async #read(
-    { handle, offset, size }: Ask<'read'>,
-    unique: readonly [number, number],
-    signal: AbortSignal,
-  ): Promise<Answer> {
+  async #read(asked: Ask<'read'>, unique: readonly [number, number], signal: AbortSignal): Promise<Answer> {
+    const { handle, offset } = asked;
     const open = this.#open.get(handle);
     if (!open) throw new LeatError('changed', `handle ${handle}: is closed`);
-    let reply: Reply | undefined;
-    const taken = () => (reply ??= this.#replies.pop() ?? new Reply(REQUEST_DATA_MAX));
-    const room = { length: size, take: () => taken().bytes.subarray(OUT_HEADER, OUT_HEADER + size) };
     open.reads++;
     try {
-      const got = await open.file.read(room, offset, signal);
+      return await this.#reply(asked, unique, (room) => open.file.read(room, offset, signal));
+    } finally {
+      open.reads--;
+      this.#settle(handle, open);
+    }
+  }
+
+  /** By itself: the bytes go to the kernel without passing the worker. */
+  async #reply(
+    { size }: { readonly size: number },
+    unique: readonly [number, number],
+    read: (room: Room) => Promise<number>,
+  ): Promise<Answer> {
+    let reply: Reply | undefined;
+    const taken = () => (reply ??= this.#replies.pop() ?? new Reply(REQUEST_DATA_MAX));
+    try {
+      const got = await read({ length: size, take: () => taken().bytes.subarray(OUT_HEADER, OUT_HEADER + size) });
       writeSync(this.#fd, taken().bytes, 0, taken().head(unique, got));
     } finally {
       if (reply && this.#replies.length < REPLIES_KEPT) this.#replies.push(reply);
-      open.reads--;
-      this.#settle(handle, open);
     }
     return { done: true };
   }

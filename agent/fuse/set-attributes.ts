@@ -18,30 +18,21 @@ export function setAttributes(session: Session, writing: Writing, request: Reque
   const size = u64(request, 56);
   const live = session.live.get(node);
   if (live && !live.isSettled) {
-    writing.truncate(live, size);
-    return change(session, request, { node, patch });
+    return writing.truncate(request, live, { size, done: () => change(session, request, { node, patch }) });
   }
   writing.begin(request, { node, isTruncated: size === 0 }, (begun) => {
-    try {
-      writing.truncate(begun, size);
-    } catch (error) {
-      writing.end(node);
-      throw error;
-    }
     const end = () => writing.end(node);
+    const flushed = () => {
+      change(session, request, { node, patch });
+      end();
+    };
     const refused = (code: number) => {
       end();
       session.error(request.unique, code);
     };
-    session.ask(
-      request,
-      { ask: 'flush', id: node.inodeId },
-      () => {
-        change(session, request, { node, patch });
-        end();
-      },
-      refused,
-    );
+    // As one who opens it, cuts it and closes it.
+    const done = () => session.ask(request, { ask: 'flush', id: node.inodeId }, flushed, refused);
+    writing.truncate(request, begun, { size, done });
   });
 }
 

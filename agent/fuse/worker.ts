@@ -146,8 +146,10 @@ function receive(session: Session, { files, locks }: Pick<Parts, 'files' | 'lock
       if (after && hasSetTime) session.changes.timesSet(after.inodeId);
     const notices = message.changed.flatMap((row) => noticeOf(session.nodes, row) ?? []);
     if (notices.length > 0) session.post({ notices });
-  } else if ('settled' in message) session.live.settled(message.settled.id, message.settled.generation);
-  else {
+  } else if ('settled' in message) {
+    const node = session.live.settled(message.settled.id, message.settled.generation);
+    if (node) files.changed(node);
+  } else {
     const { id, generation } = message.evicted;
     const node = session.nodes.find({ inodeId: id, generation });
     if (node) files.drop(node);

@@ -22,7 +22,7 @@ export class WritingService {
     this.#deps = deps;
   }
 
-  async answer(actor: Actor, question: Ask<'create' | 'write' | 'flush' | 'sync'>): Promise<Answer> {
+  async answer(actor: Actor, question: Ask<'create' | 'write' | 'fill' | 'flush' | 'sync'>): Promise<Answer> {
     const { dirty } = this.#deps;
     switch (question.ask) {
       case 'create': {
@@ -33,11 +33,14 @@ export class WritingService {
       }
       case 'write':
         return this.#open(actor, question);
+      case 'fill':
+        await dirty.reader(this.file(question.id)).fill(question.pages);
+        return { done: true };
       case 'flush':
-        await dirty.flush(this.#file(question.id));
+        await dirty.flush(this.file(question.id));
         return { done: true };
       case 'sync':
-        await dirty.sync(this.#file(question.id));
+        await dirty.sync(this.file(question.id));
         return { done: true };
     }
   }
@@ -51,17 +54,17 @@ export class WritingService {
     const known = this.#deps.dirty.get(id);
     if (known) {
       this.#deps.dirty.again(known, { isTruncated });
-      return { done: true };
+      return { missing: known.missing?.memory };
     }
     const found = await this.#deps.namespace.stat(actor, path, { toWrite: true });
     const { inode } = found;
     if (inode.id !== id) throw new LeatError('changed', `${toText(path)}: another file has this name now`);
     if (inode.kind !== 'file') throw new LeatError('isDirectory', `${toText(path)}: is no file`);
-    await this.#deps.dirty.open(found, { directory, name }, { isTruncated });
-    return { row: encodeRow(inode) };
+    const { missing } = await this.#deps.dirty.open(found, { directory, name }, { isTruncated });
+    return { row: encodeRow(inode), ...(missing && { missing: missing.memory }) };
   }
 
-  #file(id: InodeId): DirtyFile {
+  file(id: InodeId): DirtyFile {
     const file = this.#deps.dirty.get(id);
     if (file) return file;
     throw new LeatError('changed', 'the file is not open for writing any more');

@@ -2,6 +2,7 @@ import { ftruncateSync, writeSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import { attributesAt } from '#shared/model/row-codec.ts';
+import { PAGE_BYTES } from '../cache/page-map.ts';
 import { allocate, seek } from '../dirty/local-calls.ts';
 import type { LiveFile } from './live-files.ts';
 import { writerOf } from './live-opens.ts';
@@ -19,6 +20,16 @@ const CREATE_NAME = 56;
 const WRITE_DATA = 80;
 /** 5 TiB, the largest object of S3. */
 const FILE_BYTES_MAX = 5 * 2 ** 40;
+
+const FALLOC_KEEP_SIZE = 1;
+/** So often the main thread hears how far a file has grown. */
+const PROGRESS_BYTES = 8 << 20;
+const SEEK_DATA = 3;
+
+interface BytesRange {
+  readonly offset: number;
+  readonly length: number;
+}
 
 export const isWriting = (flags: number): boolean => (flags & O_ACCMODE) !== 0 || (flags & O_TRUNC) !== 0;
 
@@ -70,7 +81,9 @@ export class Writing {
     node.attributes ??= session.attributesOf(node);
     session.ask(request, question, (answer) => {
       if ('row' in answer) node.attributes ??= must(attributesAt(answer.row));
-      then(session.live.begin(node));
+      const live = session.live.begin(node, 'missing' in answer ? answer.missing : undefined);
+      if (isTruncated) live.toldTo = 0;
+      then(live);
     });
   }
 
@@ -82,35 +95,110 @@ export class Writing {
 
   write(request: Request): void {
     const live = this.#liveOf(this.#open.get(request));
-    const offset = u64(request, 48);
-    const size = u32(request, 56);
-    if (offset + size > FILE_BYTES_MAX) throw new Refusal(errno.EFBIG);
-    const written = locally(() => writeSync(live.fd, request.bytes, WRITE_DATA, size, offset));
-    this.#session.reply.u32(OUT_HEADER, written);
-    this.#session.reply.u32(OUT_HEADER + 4, 0);
-    this.#session.send(request.unique, 8);
+    const range = within({ offset: u64(request, 48), length: u32(request, 56) });
+    this.#changing(request, live, range, (bytes) => {
+      const written = locally(() => writeSync(live.fd, bytes, WRITE_DATA, range.length, range.offset));
+      this.#tellProgress(live, range);
+      this.#session.reply.u32(OUT_HEADER, written);
+      this.#session.reply.u32(OUT_HEADER + 4, 0);
+      this.#session.send(request.unique, 8);
+    });
   }
 
-  truncate(live: LiveFile, size: number): void {
+  truncate(request: Request, live: LiveFile, { size, done }: { readonly size: number; done(): void }): void {
     if (size > FILE_BYTES_MAX) throw new Refusal(errno.EFBIG);
-    locally(() => ftruncateSync(live.fd, size));
+    // Of the page that is cut, what stays has to be here.
+    const cut = { offset: size, length: size % PAGE_BYTES === 0 ? 0 : 1 };
+    this.#changing(request, live, cut, () => {
+      locally(() => ftruncateSync(live.fd, size));
+      live.missing?.cutTo(size);
+      if (size < live.toldTo) this.#session.post({ written: live.node.inodeId, progress: { cut: size } });
+      live.toldTo = Math.min(live.toldTo, size);
+      done();
+    });
   }
 
   allocate(request: Request): void {
     const live = this.#liveOf(this.#open.get(request));
-    const offset = u64(request, 48);
-    const length = u64(request, 56);
-    if (offset + length > FILE_BYTES_MAX) throw new Refusal(errno.EFBIG);
-    locally(() => allocate(live.fd, u32(request, 64), offset, length));
-    this.#session.send(request.unique, 0);
+    const mode = u32(request, 64);
+    const range = within({ offset: u64(request, 48), length: u64(request, 56) });
+    // Room alone changes no content.
+    const changed = mode & ~FALLOC_KEEP_SIZE ? range : { offset: range.offset, length: 0 };
+    this.#changing(request, live, changed, () => {
+      locally(() => allocate(live.fd, mode, range.offset, range.length));
+      if (changed.length > 0) this.#tellProgress(live, changed);
+      this.#session.send(request.unique, 0);
+    });
   }
 
-  /** Where data and holes are. Of what is not written here the kernel says that it is all data. */
+  /** What grows large is sent to its store while it is written. */
+  #tellProgress(live: LiveFile, { offset, length }: BytesRange): void {
+    const { inodeId, syncIntervalMs } = live.node;
+    const to = offset + length;
+    if (syncIntervalMs === undefined || live.missing) return;
+    if (offset < live.toldTo) {
+      this.#session.post({ written: inodeId, progress: { rewritten: { from: offset, to } } });
+    }
+    if (to < live.toldTo + PROGRESS_BYTES) return;
+    live.toldTo = to;
+    this.#session.post({ written: inodeId, progress: { grown: to } });
+  }
+
+  /**
+   * Runs a change of content once the pages that it changes in part are here. Pages that it covers come to be here by it. `act` gets
+   * the request's bytes, which are those of another by the time of an answer.
+   */
+  #changing(request: Request, live: LiveFile, range: BytesRange, act: (bytes: Buffer) => void): void {
+    const { missing } = live;
+    if (!missing) return act(request.bytes);
+    const pages = missing.atEnds(range);
+    const done = (bytes: Buffer) => {
+      act(bytes);
+      for (const page of missing.in(range, true)) missing.here(page);
+    };
+    if (pages.length === 0 && !live.waiting) return done(request.bytes);
+    const kept = Buffer.from(request.bytes.subarray(0, request.length));
+    const again = () => this.#changing({ ...request, bytes: kept }, live, range, act);
+    if (live.waiting) return void live.waiting.push(again);
+    this.#fill(request, live, { pages, filled: () => done(kept) });
+  }
+
+  #fill(
+    request: Request,
+    live: LiveFile,
+    { pages, filled }: { readonly pages: readonly number[]; filled(): void },
+  ): void {
+    const session = this.#session;
+    live.waiting = [];
+    const goOn = () => {
+      const waiting = live.waiting ?? [];
+      live.waiting = undefined;
+      for (const each of waiting) session.guarded(request.unique, each);
+    };
+    const refused = (code: number) => {
+      session.error(request.unique, code);
+      goOn();
+    };
+    const answered = () => {
+      session.guarded(request.unique, filled);
+      goOn();
+    };
+    session.ask(request, { ask: 'fill', id: live.node.inodeId, pages }, answered, refused);
+  }
+
+  /** Where data and holes are. What is not written here, or not all here, is all data. */
   seek(request: Request): void {
-    const live = this.#session.live.get(this.#open.get(request).node) ?? refuse(errno.ENOSYS);
-    const offset = locally(() => seek(live.fd, u64(request, 48), u32(request, 56)));
-    this.#session.reply.u64(OUT_HEADER, offset);
-    this.#session.send(request.unique, 8);
+    const session = this.#session;
+    const { node } = this.#open.get(request);
+    const offset = u64(request, 48);
+    const whence = u32(request, 56);
+    const live = session.live.get(node);
+    const { size } = session.live.shown(node, session.attributesOf(node) ?? refuse(errno.ESTALE));
+    if (offset >= size) throw new Refusal(errno.ENXIO);
+    const isHere = live && !live.missing && !live.isSettled;
+    const found = isHere ? locally(() => seek(live.fd, offset, whence)) : whence === SEEK_DATA ? offset : size;
+    session.reply.u64(OUT_HEADER, found);
+    session.send(request.unique, 8);
   }
 
   /** `before` is handed the reply, for what is to be done once the bytes are where they belong. */
@@ -169,6 +257,11 @@ export class Writing {
       });
     });
   }
+}
+
+function within(range: BytesRange): BytesRange {
+  if (range.offset + range.length > FILE_BYTES_MAX) throw new Refusal(errno.EFBIG);
+  return range;
 }
 
 function keyOf(node: Node): { readonly directory: InodeId; readonly name: Name } {

@@ -1,0 +1,42 @@
+import { toLeatError } from '#shared/model/faults.ts';
+import type { Inode, MountId } from '#shared/model/inode.ts';
+import { toText } from '#shared/model/names.ts';
+import type { Namespace } from '#shared/namespace/namespace.ts';
+import type { UnderStore } from '#shared/ports/under-store.ts';
+import { DirtyFile } from './dirty-file.ts';
+import type { Journal } from './journal.ts';
+import { MissingPages } from './missing-pages.ts';
+
+interface RecoverDeps {
+  readonly dir: string;
+  readonly namespace: Namespace;
+  readonly storeOf: (mount: MountId) => UnderStore | undefined;
+  readonly journal: Journal;
+  readonly log: (line: string) => void;
+}
+
+const NOWHERE = { size: 0, mtime: 0n, generation: 0 };
+
+/** What a process that was killed has left: each file goes on to be settled, as if its last writer had just closed it. */
+export async function recover(deps: RecoverDeps, settle: (file: DirtyFile) => void): Promise<void> {
+  const { dir, namespace, journal, log } = deps;
+  for (const at of journal.all) {
+    const found = await namespace.find(at);
+    const file = new DirtyFile(dir, at, found?.inode ?? ({ ...NOWHERE, id: at.id } as Inode));
+    const size = file.stat()?.size;
+    if (found && size !== undefined) {
+      file.missing = MissingPages.find(file.mapPath, size);
+      settle(file);
+    } else if (size === undefined || size === 0) {
+      file.remove();
+      journal.end(at.id);
+    } else log(`${toText(at.name)}: its entry is gone; what was written to it is ${file.path}`);
+  }
+  for (const { mount, key, upload } of journal.begun) {
+    const store = deps.storeOf(mount);
+    await store?.abandonUpload(key, upload).then(
+      () => journal.over(upload),
+      (error: unknown) => log(`an upload that was cut off could not be given up: ${toLeatError(error).message}`),
+    );
+  }
+}
