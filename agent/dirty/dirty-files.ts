@@ -9,6 +9,7 @@ import type { WrittenFile } from '#shared/namespace/written.ts';
 import type { ChangeFeed, CommitEvent } from '#shared/ports/change-feed.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 import { keptBeside } from './conflicts.ts';
+import { type CommitDeps, committed } from './commit-file.ts';
 import { type ContentReader, readerOf, restingReader } from './content-reader.ts';
 import { DirtyFile } from './dirty-file.ts';
 import { makeShards } from './dirty-paths.ts';
@@ -21,14 +22,9 @@ import { persist, type PersistDeps } from './persist.ts';
 
 const RETRY_MS_FIRST = 1000;
 const RETRY_MS_MAX = 60_000;
-/** So long a file may have no place, until the feed tells where it was moved. */
-const LOST_LOOKS_MAX = 100;
-const LOST_PAUSE_MS = 50;
 
-export interface DirtyFilesDeps extends PersistDeps, TakeOverDeps {
+export interface DirtyFilesDeps extends PersistDeps, TakeOverDeps, CommitDeps {
   readonly feed: ChangeFeed;
-  /** By whom rows are changed. */
-  readonly actor: Actor;
   /** All that has been committed is on the disk. */
   readonly flushed: () => Promise<void>;
   readonly log: (line: string) => void;
@@ -138,7 +134,7 @@ export class DirtyFiles {
   /** What `close` means: the row tells, and where the file is written through it is in its store. */
   flush(file: DirtyFile): Promise<void> {
     return file.inTurn(async () => {
-      const found = await this.#commit(file);
+      const found = await committed(this.#deps, file);
       if (found && file.isDirty && isThrough(found)) await this.#persist(file, found);
     });
   }
@@ -147,7 +143,7 @@ export class DirtyFiles {
   sync(file: DirtyFile): Promise<void> {
     return file.inTurn(async () => {
       fdatasyncSync(file.fd);
-      const found = await this.#commit(file);
+      const found = await committed(this.#deps, file);
       if (found && file.isDirty && found.writeType === 'THROUGH') await this.#persist(file, found);
       await this.#deps.flushed();
     });
@@ -180,28 +176,6 @@ export class DirtyFiles {
     return file;
   }
 
-  /** The row says what is here. Undefined: the file has been removed. */
-  async #commit(file: DirtyFile): Promise<WrittenFile | undefined> {
-    const { namespace, actor, holder } = this.#deps;
-    for (let look = 0; look < LOST_LOOKS_MAX; look++) {
-      const at = file.rowOf;
-      if (!at) return undefined;
-      const stamp = file.isChanged && file.stat();
-      const { generation } = file.row;
-      const found = stamp
-        ? await namespace.written(actor, at, { ...stamp, holder, generation })
-        : await namespace.find(at);
-      if (found && stamp) file.isNow({ ...found.inode, ...stamp });
-      if (found) return found;
-      // Moved or removed: the feed tells, here at once and from elsewhere in a moment.
-      if (file.at === undefined || file.at.name !== at.name || file.at.directory !== at.directory) continue;
-      await sleep(LOST_PAUSE_MS);
-    }
-    this.#deps.log(`${file.path}: the entry of this file is not found any more`);
-    file.at = undefined;
-    return undefined;
-  }
-
   async #persist(file: DirtyFile, { path }: Found): Promise<void> {
     const persisted = await persist(this.#deps, file);
     if (typeof persisted === 'string') return;
@@ -227,7 +201,7 @@ export class DirtyFiles {
 
   async #settleNow(file: DirtyFile): Promise<void> {
     if (file.writers > 0 || this.#files.get(file.id) !== file) return;
-    const found = await this.#commit(file);
+    const found = await committed(this.#deps, file);
     if (file.writers > 0) return;
     if (!found) return this.#drop(file);
     if (!file.isDirty) return this.#giveBack(file);

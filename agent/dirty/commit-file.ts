@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Actor, Namespace } from '#shared/namespace/namespace.ts';
+import type { WrittenFile } from '#shared/namespace/written.ts';
+import type { DirtyFile } from './dirty-file.ts';
+
+/** So long a file may have no place, until the feed tells where it was moved. */
+const LOST_LOOKS_MAX = 100;
+const LOST_PAUSE_MS = 50;
+
+export interface CommitDeps {
+  readonly namespace: Namespace;
+  /** By whom rows are changed. */
+  readonly actor: Actor;
+  /** What this agent is called in rows. */
+  readonly holder: string;
+  readonly log: (line: string) => void;
+}
+
+/** The row comes to say what is here. Undefined: the file has been removed. */
+export async function committed(
+  { namespace, actor, holder, log }: CommitDeps,
+  file: DirtyFile,
+): Promise<WrittenFile | undefined> {
+  for (let look = 0; look < LOST_LOOKS_MAX; look++) {
+    const at = file.rowOf;
+    if (!at) return undefined;
+    const stamp = file.isChanged && file.stat();
+    const { generation } = file.row;
+    const found = stamp
+      ? await namespace.written(actor, at, { ...stamp, holder, generation })
+      : await namespace.find(at);
+    if (found && stamp) file.isNow({ ...found.inode, ...stamp });
+    if (found) return found;
+    // Moved or removed: the feed tells, here at once and from elsewhere in a moment.
+    if (file.at === undefined || file.at.name !== at.name || file.at.directory !== at.directory) continue;
+    await sleep(LOST_PAUSE_MS);
+  }
+  log(`${file.path}: the entry of this file is not found any more`);
+  file.at = undefined;
+  return undefined;
+}
