@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LeatError } from '#shared/model/faults.ts';
+import { toText } from '#shared/model/names.ts';
 import type { Actor, Namespace } from '#shared/namespace/namespace.ts';
 import type { WrittenFile } from '#shared/namespace/written.ts';
 import type { DirtyFile } from './dirty-file.ts';
@@ -13,12 +15,11 @@ export interface CommitDeps {
   readonly actor: Actor;
   /** What this agent is called in rows. */
   readonly holder: string;
-  readonly log: (line: string) => void;
 }
 
 /** The row comes to say what is here. Undefined: the file has been removed. */
 export async function committed(
-  { namespace, actor, holder, log }: CommitDeps,
+  { namespace, actor, holder }: CommitDeps,
   file: DirtyFile,
 ): Promise<WrittenFile | undefined> {
   for (let look = 0; look < LOST_LOOKS_MAX; look++) {
@@ -35,7 +36,6 @@ export async function committed(
     if (file.at === undefined || file.at.name !== at.name || file.at.directory !== at.directory) continue;
     await sleep(LOST_PAUSE_MS);
   }
-  log(`${file.path}: the entry of this file is not found any more`);
-  file.at = undefined;
-  return undefined;
+  // In a tree that was removed at once, it may be: its row goes when the tree is reclaimed.
+  throw new LeatError('unavailable', `${toText(file.at?.name ?? '')}: its entry is not found; it is looked for again`);
 }

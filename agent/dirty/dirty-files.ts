@@ -4,7 +4,7 @@ import { LeatError, toLeatError } from '#shared/model/faults.ts';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import { toText } from '#shared/model/names.ts';
-import type { Actor, Found } from '#shared/namespace/namespace.ts';
+import type { Found } from '#shared/namespace/namespace.ts';
 import type { WrittenFile } from '#shared/namespace/written.ts';
 import type { ChangeFeed, CommitEvent } from '#shared/ports/change-feed.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
