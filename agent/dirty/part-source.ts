@@ -18,39 +18,46 @@ export interface Place {
 
 type LocalBytes = Omit<LocalContent, 'size'>;
 
-/** The bytes of some spans, one after the other, however often they are asked for. */
+/** The bytes of some spans, one after the other, however often they are asked for. All pieces lie in the same memory. */
 export function spanSource(place: Place, content: LocalBytes, spans: readonly Span[]): PartSource {
+  const length = spans.reduce((sum, span) => sum + span.length, 0);
   return {
-    length: spans.reduce((sum, { length }) => sum + length, 0),
+    length,
     async *pieces() {
-      for (const { from, offset, length } of spans) {
-        for (let at = offset; at < offset + length; at += PIECE_BYTES) {
-          const range = { offset: at, length: Math.min(PIECE_BYTES, offset + length - at) };
-          yield from === 'file' ? await fromFile(content.fd, range) : await fromBase(place, content, range);
+      const memory = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, length));
+      for (const { from, offset, length: bytes } of spans) {
+        for (let at = offset; at < offset + bytes; at += PIECE_BYTES) {
+          const piece = memory.subarray(0, Math.min(PIECE_BYTES, offset + bytes - at));
+          const filled = await (from === 'file'
+            ? fromFile(content.fd, piece, at)
+            : fromBase(place, content, { piece, at }));
+          // What lies behind the end is a hole. Who has cut a file off meanwhile has changed it, and that is found out.
+          yield piece.fill(0, filled);
         }
       }
     },
   };
 }
 
-/** What lies behind the end of the file is a hole: who has cut it off meanwhile has changed it, and that is found out. */
-async function fromFile(fd: number, { offset, length }: ByteRange): Promise<Uint8Array> {
-  const piece = Buffer.allocUnsafeSlow(length);
-  for (let filled = 0; filled < length;) {
-    const { bytesRead } = await readAt(fd, piece, filled, length - filled, offset + filled);
-    if (bytesRead === 0) return piece.fill(0, filled);
+async function fromFile(fd: number, piece: Uint8Array, at: number): Promise<number> {
+  let filled = 0;
+  while (filled < piece.length) {
+    const { bytesRead } = await readAt(fd, piece, filled, piece.length - filled, at + filled);
+    if (bytesRead === 0) break;
     filled += bytesRead;
   }
-  return piece;
+  return filled;
 }
 
-async function fromBase(place: Place, { base }: LocalBytes, { offset, length }: ByteRange): Promise<Uint8Array> {
-  const piece = Buffer.alloc(length);
-  const there = Math.min(length, (base?.size ?? 0) - offset);
-  if (!base || there <= 0) return piece;
+async function fromBase(
+  place: Place,
+  { base }: LocalBytes,
+  { piece, at }: { readonly piece: Uint8Array; readonly at: number },
+): Promise<number> {
+  const length = Math.min(piece.length, (base?.size ?? 0) - at);
+  if (!base || length <= 0) return 0;
   try {
-    await readInto(piece, place, { range: { offset, length: there }, fingerprint: base.fingerprint });
-    return piece;
+    return await readInto(piece, place, { range: { offset: at, length }, fingerprint: base.fingerprint });
   } catch (error) {
     if (!isFault(error, 'notFound')) throw error;
     throw new LeatError('changed', error.message, { cause: error }); // removed is another version too
@@ -72,8 +79,12 @@ export async function readInto(
   return filled;
 }
 
-export async function bytesOf({ pieces }: PartSource): Promise<Uint8Array> {
-  const all: Uint8Array[] = [];
-  for await (const piece of pieces()) all.push(piece);
-  return Buffer.concat(all);
+export async function bytesOf({ length, pieces }: PartSource): Promise<Uint8Array> {
+  const all = Buffer.allocUnsafeSlow(length);
+  let filled = 0;
+  for await (const piece of pieces()) {
+    all.set(piece, filled);
+    filled += piece.length;
+  }
+  return all;
 }

@@ -57,7 +57,7 @@ export interface WriteOptions {
 /** Bytes of a part that are not held in memory: each try to send them asks for them anew. */
 export interface PartSource {
   readonly length: number;
-  /** Exactly `length` bytes, in pieces that stay as they are. What it throws stops the part, and is thrown as it is. */
+  /** Exactly `length` bytes. A piece is used until the next is asked for. What it throws stops the part, and is thrown as it is. */
   pieces(): AsyncIterable<Uint8Array>;
 }
 

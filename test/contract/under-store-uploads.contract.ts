@@ -10,12 +10,16 @@ const MIB = 1 << 20;
 const FIRST = partRange(1).length;
 const ATTRIBUTES = { mode: 0o640, mtime: 1_600_000_000_125_000_000n };
 
-/** A part of one byte over and over, in pieces. */
+/** A part of one byte over and over, in pieces that are overwritten as soon as the next is asked for. */
 function source(length: number, fill: number): PartSource {
   return {
     length,
     async *pieces() {
-      for (let left = length; left > 0; left -= MIB) yield Buffer.alloc(Math.min(MIB, left), fill);
+      const memory = Buffer.alloc(MIB);
+      for (let left = length; left > 0; left -= MIB) {
+        yield memory.subarray(0, Math.min(MIB, left)).fill(fill);
+        memory.fill(~fill);
+      }
     },
   };
 }
