@@ -130,6 +130,20 @@ describe('times of a directory', () => {
       expect(await timeOf()).toBe(5n);
     }
   });
+
+  it('say when that was, however much later they are written, and take no later change back', async () => {
+    const { namespace, advance } = await openNamespace();
+    await namespace.mkdir(root, path('/d'), { mode: 0o755 });
+    await namespace.create(root, path('/d/f'), { mode: 0o644 });
+    const { ctime } = await namespace.create(root, path('/d/g'), { mode: 0o644 });
+    advance(60_000);
+    const changed = await namespace.setAttributes(root, path('/d'), { mode: 0o700 });
+    const timesOf = async () => (await namespace.stat(root, path('/d'))).inode;
+    await expect.poll(async () => (await timesOf()).mtime).toBeGreaterThanOrEqual(ctime);
+    const after = await timesOf();
+    expect(after.mtime - ctime).toBeLessThan(30_000_000_000n);
+    expect(after).toMatchObject({ mode: 0o700, ctime: changed.ctime });
+  });
 });
 
 describe('extended attributes', () => {
