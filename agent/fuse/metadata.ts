@@ -1,19 +1,14 @@
 import { ABOVE_ROOT } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import { attributesAt, decodeRow, idAt } from '#shared/model/row-codec.ts';
-import { OUT_HEADER, TYPE_BITS } from './protocol.ts';
+import { nodeKindIn } from './node-kinds.ts';
 import type { Node } from './nodes.ts';
-import { type Answer, NODE_KINDS, type Question } from './questions.ts';
+import { OUT_HEADER } from './protocol.ts';
+import type { Answer, Question } from './questions.ts';
 import { errno, FIRST_ARGUMENT, must, nameAt, refuse, Refusal, type Request, u32, u64 } from './requests.ts';
 import type { Session } from './session.ts';
 
 const RENAME_NOREPLACE = 1;
-const TYPE_MASK = 0o170000;
-/** Of what mknod makes, by the type in st_mode; none is a regular file. */
-const KINDS = new Map<number, (typeof NODE_KINDS)[number]>([
-  ...NODE_KINDS.map((kind) => [TYPE_BITS[kind], kind] as const),
-  [0, 'file'] as const,
-]);
 
 /** Answered here when the rows can; a name that the directory's listing should have and has not is not there. */
 export function lookup(session: Session, request: Request): void {
@@ -86,7 +81,7 @@ export function makeSymlink(session: Session, request: Request): void {
 export function makeNode(session: Session, request: Request): void {
   const { name } = nameAt(request, 56);
   const mode = u32(request, 40);
-  const kind = KINDS.get(mode & TYPE_MASK) ?? refuse(errno.EINVAL);
+  const kind = nodeKindIn(mode) ?? refuse(errno.EINVAL);
   make(session, request, name, {
     ask: 'mknod',
     mode: mode & 0o7777,

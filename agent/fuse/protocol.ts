@@ -1,4 +1,5 @@
 import type { HotAttributes } from '#shared/model/row-codec.ts';
+import { TYPE_BITS } from './node-kinds.ts';
 
 /** The FUSE kernel protocol, version 7.45, as far as it is spoken here. All numbers are little-endian. */
 export const Op = {
@@ -93,16 +94,6 @@ const CONGESTION = 48;
 const MAX_PAGES = 256;
 const WORD = 4;
 /** What st_mode says of the kind. */
-export const TYPE_BITS = {
-  file: 0o100000,
-  directory: 0o040000,
-  symlink: 0o120000,
-  fifo: 0o010000,
-  socket: 0o140000,
-  character: 0o020000,
-  block: 0o060000,
-} as const;
-
 export interface Timeout {
   readonly seconds: number;
   readonly nanos: number;

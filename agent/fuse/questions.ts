@@ -6,15 +6,13 @@ import type { Settled } from '../dirty/dirty-files.ts';
 import type { LockQuestion } from './mount-locks.ts';
 import type { Progress } from '../dirty/streaming.ts';
 import type { ChangedRow, Notice } from './invalidation.ts';
+import type { NodeKind } from './node-kinds.ts';
 
 /** Who asks, as the kernel says. */
 export interface Caller {
   readonly uid: number;
   readonly gid: number;
 }
-
-/** What mknod(2) makes. */
-export const NODE_KINDS = ['file', 'fifo', 'socket', 'character', 'block'] as const;
 
 /** What the worker cannot answer by itself. Rows travel as `encodeRow` wrote them. */
 export type Question =
@@ -26,7 +24,7 @@ export type Question =
       readonly path: Path;
       readonly mode: number;
       readonly umask: number;
-      readonly kind: (typeof NODE_KINDS)[number];
+      readonly kind: NodeKind;
       readonly device: number;
     }
   | { readonly ask: 'link'; readonly path: Path; readonly to: Path }

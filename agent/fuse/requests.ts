@@ -4,6 +4,13 @@ import { IN_HEADER } from './protocol.ts';
 import type { Caller } from './questions.ts';
 
 export const errno = constants.errno;
+/** 5 TiB, the largest object of S3. */
+export const FILE_BYTES_MAX = 5 * 2 ** 40;
+const O_ACCMODE = 3;
+export const O_TRUNC = 0o1000;
+
+/** Of what a file is opened with. */
+export const isWriting = (flags: number): boolean => (flags & O_ACCMODE) !== 0 || (flags & O_TRUNC) !== 0;
 
 /** The number of a request, as two words. */
 export type Unique = readonly [number, number];

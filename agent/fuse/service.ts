@@ -1,10 +1,8 @@
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { invariant, isFault, LeatError, toLeatError } from '#shared/model/faults.ts';
+import { invariant, LeatError, toLeatError } from '#shared/model/faults.ts';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode } from '#shared/model/inode.ts';
-import { toText } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import { SELF, SETGID } from '#shared/namespace/access.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
@@ -14,6 +12,7 @@ import type { LockQuestion, MountLocks } from './mount-locks.ts';
 import type { Progress } from '../dirty/streaming.ts';
 import { OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
 import type { Answer, Caller, Question, ToMain } from './questions.ts';
+import { refreshing, stale, stored } from './store-content.ts';
 import { WritingService } from './writing-service.ts';
 
 export interface ServiceDeps {
@@ -30,9 +29,6 @@ export interface ServiceDeps {
 
 const NEVER = new AbortController().signal;
 const REPLIES_KEPT = 4;
-/** So often it is looked whether another agent has stored what it wrote. */
-const LOOKS_MAX = 50;
-const LOOK_PAUSE_MS = 100;
 
 interface OpenFile {
   readonly file: CachedFile;
@@ -212,9 +208,9 @@ export class Service {
     const found = await this.#deps.namespace.stat(actor, path);
     const { inode } = found;
     // What this agent has written itself the worker opens on its own.
-    if (inode.dirty) throw await this.#stored(actor, found);
+    if (inode.dirty) throw await stored(this.#deps, actor, found);
     if (inode.id !== key.id || inode.generation !== key.generation) throw stale(found);
-    const file = this.#deps.cache.open(key, inode.size, this.#refreshing(found));
+    const file = this.#deps.cache.open(key, inode.size, refreshing(this.#deps, found));
     let isKept = false;
     try {
       if (isSmall && (await file.load(signal))) return { handle: undefined };
@@ -225,32 +221,6 @@ export class Service {
     const handle = ++this.#handles;
     this.#open.set(handle, { file, reads: 0, isClosed: false });
     return { handle };
-  }
-
-  /** Another agent has its bytes: once they are in the store it has another content. */
-  async #stored(actor: Actor, { path }: Found): Promise<LeatError> {
-    for (let look = 0; look < LOOKS_MAX; look++) {
-      const found = await this.#deps.namespace.stat(actor, path);
-      if (!found.inode.dirty) return stale(found);
-      await sleep(LOOK_PAUSE_MS);
-    }
-    return new LeatError(
-      'unavailable',
-      `${toText(path)}: its bytes are at another agent, which has not stored them yet`,
-    );
-  }
-
-  #refreshing(found: Found): Fetch {
-    const fetch = this.#deps.fetchFor(found);
-    return async (range, sink, signal) => {
-      try {
-        await fetch(range, sink, signal);
-      } catch (error) {
-        if (!isFault(error, 'changed', 'notFound')) throw error;
-        await this.#deps.namespace.refresh(found.path, found.inode);
-        throw stale(found, error);
-      }
-    };
   }
 
   async #read(asked: Ask<'read'>, unique: readonly [number, number], signal: AbortSignal): Promise<Answer> {
@@ -285,7 +255,3 @@ export class Service {
 }
 
 const rowOf = (inode: Inode): Answer => ({ row: encodeRow(inode) });
-
-function stale({ path }: Found, cause?: unknown): LeatError {
-  return new LeatError('changed', `${path}: has another content now; open it again`, { cause });
-}

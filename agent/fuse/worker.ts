@@ -13,11 +13,11 @@ import * as xattrs from './xattrs.ts';
 import { setAttributes } from './set-attributes.ts';
 import { Init, Init2, Op, OUT_HEADER, REQUEST_DATA_MAX } from './protocol.ts';
 import type { SyncIntervals, ToWorker } from './questions.ts';
-import { errno, type Request, u32, u64 } from './requests.ts';
+import { errno, isWriting, type Request, u32, u64 } from './requests.ts';
 import { OpenFiles } from './open-files.ts';
 import { Session, type SessionOptions } from './session.ts';
 import { readNow, twoReadable } from './syscalls.ts';
-import { isWriting, Writing } from './writing.ts';
+import { Writing } from './writing.ts';
 
 export interface WorkerData {
   readonly session: SessionOptions;

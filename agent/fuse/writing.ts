@@ -10,17 +10,24 @@ import type { Node } from './nodes.ts';
 import type { OpenFile, OpenFiles } from './open-files.ts';
 import { OUT_HEADER } from './protocol.ts';
 import type { Answer } from './questions.ts';
-import { errno, locally, must, nameAt, Refusal, refuse, type Request, u32, u64 } from './requests.ts';
+import {
+  errno,
+  FILE_BYTES_MAX,
+  locally,
+  must,
+  nameAt,
+  O_TRUNC,
+  Refusal,
+  refuse,
+  type Request,
+  u32,
+  u64,
+} from './requests.ts';
 import type { Session } from './session.ts';
 
-const O_ACCMODE = 3;
 const O_EXCL = 0o200;
-const O_TRUNC = 0o1000;
 const CREATE_NAME = 56;
 const WRITE_DATA = 80;
-/** 5 TiB, the largest object of S3. */
-const FILE_BYTES_MAX = 5 * 2 ** 40;
-
 const FALLOC_KEEP_SIZE = 1;
 /** So often the main thread hears how far a file has grown. */
 const PROGRESS_BYTES = 8 << 20;
@@ -30,8 +37,6 @@ interface BytesRange {
   readonly offset: number;
   readonly length: number;
 }
-
-export const isWriting = (flags: number): boolean => (flags & O_ACCMODE) !== 0 || (flags & O_TRUNC) !== 0;
 
 /** Changes of content. The bytes go to the local file from here; the main thread knows who writes. */
 export class Writing {

@@ -84,10 +84,7 @@ function xattrHandlers(binding: Binding, deps: HandlersDeps) {
       blank: (_path, _name, value) => [value.buffer],
     }),
     removexattr: on('removexattr', {
-      act: async (path: string, name: string) => {
-        await operations.removeXattr(pathOf(path), name);
-        return DONE;
-      },
+      act: async (path: string, name: string) => done(operations.removeXattr(pathOf(path), name)),
     }),
   };
 }
@@ -95,10 +92,6 @@ function xattrHandlers(binding: Binding, deps: HandlersDeps) {
 function nameHandlers(binding: Binding, deps: HandlersDeps) {
   const on = answering(binding, deps);
   const { operations } = deps;
-  const done = async (act: Promise<void>) => {
-    await act;
-    return DONE;
-  };
   return {
     readdir: on('readdir', {
       act: async (path: string) => {
@@ -114,6 +107,10 @@ function nameHandlers(binding: Binding, deps: HandlersDeps) {
     mkdir: on('mkdir', {
       act: async (path: string, mode: number) => done(operations.makeDirectory(pathOf(path), mode)),
     }),
+    mknod: on('mknod', {
+      act: async (path: string, mode: number, device: number) => done(operations.makeNode(pathOf(path), mode, device)),
+    }),
+    link: on('link', { act: async (from: string, to: string) => done(operations.link(pathOf(from), pathOf(to))) }),
     symlink: on('symlink', {
       act: async (target: string, path: string) => done(operations.makeSymlink(pathOf(path), textOf(target))),
     }),
@@ -128,19 +125,40 @@ function nameHandlers(binding: Binding, deps: HandlersDeps) {
 
 function fileHandlers(binding: Binding, deps: HandlersDeps) {
   const on = answering(binding, deps);
-  const { files } = deps;
+  const { files, operations } = deps;
   return {
     open: on('open', {
       act: async (path: string, flags: number) => [0, await files.open(pathOf(path), flags)],
       blank: () => [0],
     }),
-    create: on('create', { act: async (_path: string) => refuse(errno.EROFS), blank: () => [0] }),
+    create: on('create', {
+      act: async (path: string, mode: number) => [0, await files.create(pathOf(path), mode)],
+      blank: () => [0],
+    }),
     read: on('read', {
       act: async (_path: string, handle: number, into: Buffer, length: number, low: number, high: number) => {
         const got = await files.read(handle, into.subarray(0, length), long(low, high));
         return [got, 0, into.buffer];
       },
       blank: (_path, _handle, into) => [0, into.buffer],
+    }),
+    write: on('write', {
+      act: async (_path: string, handle: number, bytes: Buffer, length: number, low: number, high: number) => {
+        const count = await files.write(handle, bytes.subarray(0, length), long(low, high));
+        return [count, 0, bytes.buffer];
+      },
+      blank: (_path, _handle, bytes) => [0, bytes.buffer],
+    }),
+    truncate: on('truncate', {
+      act: async (path: string, low: number, high: number) => done(operations.truncate(pathOf(path), long(low, high))),
+    }),
+    ftruncate: on('ftruncate', {
+      act: async (_path: string, handle: number, low: number, high: number) =>
+        done(files.truncate(handle, long(low, high))),
+    }),
+    flush: on('flush', { act: async (_path: string, handle: number) => done(files.flush(handle)) }),
+    fsync: on('fsync', {
+      act: async (_path: string, _isDataOnly: number, handle: number) => done(files.sync(handle)),
     }),
     release: on('release', {
       act: async (_path: string, handle: number) => {
@@ -149,6 +167,11 @@ function fileHandlers(binding: Binding, deps: HandlersDeps) {
       },
     }),
   };
+}
+
+async function done(act: Promise<void>): Promise<typeof DONE> {
+  await act;
+  return DONE;
 }
 
 /** Room for nothing asks how much there is. */

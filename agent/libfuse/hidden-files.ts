@@ -2,15 +2,17 @@ import { LeatError } from '#shared/model/faults.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import { type Path, toText } from '#shared/model/names.ts';
 import type { Actor, AttributePatch, Namespace } from '#shared/namespace/namespace.ts';
+import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import type { OpenFiles } from './open-files.ts';
 
 /** What libfuse calls a file that is removed while it is open. */
 const HIDDEN = /\/\.fuse_hidden[0-9a-f]{16}$/;
 
-export interface HiddenFilesDeps {
+export interface OperationsDeps {
   readonly namespace: Namespace;
   readonly actor: Actor;
   readonly files: OpenFiles;
+  readonly dirty: DirtyFiles;
 }
 
 export const isHiddenPath = (path: Path): boolean => HIDDEN.test(path);
@@ -22,9 +24,9 @@ export const isHiddenPath = (path: Path): boolean => HIDDEN.test(path);
  */
 export class HiddenFiles {
   readonly #hidden = new Map<Path, Inode>();
-  readonly #deps: HiddenFilesDeps;
+  readonly #deps: OperationsDeps;
 
-  constructor(deps: HiddenFilesDeps) {
+  constructor(deps: OperationsDeps) {
     this.#deps = deps;
   }
 

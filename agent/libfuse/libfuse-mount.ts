@@ -25,16 +25,22 @@ const DETACHED_MS_MAX = 500;
  * - When an open file is replaced by a rename, its name is away for an instant.
  */
 export async function libfuseMount(
-  { at, profile, allowOther, hasAcls }: Pick<FuseOptions, 'at' | 'profile' | 'allowOther' | 'hasAcls'>,
+  {
+    at,
+    profile,
+    allowOther,
+    hasAcls,
+    dirtyDir,
+  }: Pick<FuseOptions, 'at' | 'profile' | 'allowOther' | 'hasAcls' | 'dirtyDir'>,
   deps: ServiceDeps,
 ): Promise<FuseMount> {
   demandOffered({ allowOther, hasAcls });
   const binding = loadBinding();
   await prepareMountpoint(at);
-  const { namespace, cache, fetchFor } = deps;
+  const { namespace, cache, dirty, fetchFor, flushed } = deps;
   const actor: Actor = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, groups: [], checked: true };
-  const files = new OpenFiles({ namespace, cache, fetchFor, actor });
-  const operations = new Operations({ namespace, actor, files });
+  const files = new OpenFiles({ namespace, cache, dirty, dirtyDir, fetchFor, flushed, actor });
+  const operations = new Operations({ namespace, actor, files, dirty });
   let isOver = false;
   const handlers = handlersOf(binding, { ...deps, operations, files, isOver: () => isOver });
   const session = new LibfuseSession(binding, at, { handlers, isReadOnly: profile === 'training' });

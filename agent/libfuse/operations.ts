@@ -1,9 +1,12 @@
+import { constants } from 'node:fs';
 import { isFault } from '#shared/model/faults.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import { fromText, type Name, type Path, toText } from '#shared/model/names.ts';
 import type { AttributePatch } from '#shared/namespace/namespace.ts';
+import { nodeKindIn } from '../fuse/node-kinds.ts';
 import { errno, refuse } from '../fuse/requests.ts';
-import { HiddenFiles, type HiddenFilesDeps, isHiddenPath } from './hidden-files.ts';
+import { asWrittenIn } from './written.ts';
+import { HiddenFiles, isHiddenPath, type OperationsDeps } from './hidden-files.ts';
 
 const PAGE = 1024;
 const XATTR_CREATE = 1;
@@ -11,17 +14,17 @@ const XATTR_REPLACE = 2;
 
 /** What libfuse asks of names and attributes, answered by the namespace. */
 export class Operations {
-  readonly #deps: HiddenFilesDeps;
+  readonly #deps: OperationsDeps;
   readonly #hidden: HiddenFiles;
 
-  constructor(deps: HiddenFilesDeps) {
+  constructor(deps: OperationsDeps) {
     this.#deps = deps;
     this.#hidden = new HiddenFiles(deps);
   }
 
   async stat(path: Path): Promise<Inode> {
-    const { namespace, actor } = this.#deps;
-    return this.#hidden.get(path) ?? (await namespace.stat(actor, path)).inode;
+    const { namespace, actor, dirty } = this.#deps;
+    return asWrittenIn(dirty, this.#hidden.get(path) ?? (await namespace.stat(actor, path)).inode);
   }
 
   /** Of an open file: of itself, whatever has its name now. */
@@ -57,6 +60,19 @@ export class Operations {
     await this.#deps.namespace.mkdir(this.#deps.actor, path, { mode: mode & 0o7777 });
   }
 
+  /** A regular file too: without a handle, so nobody writes it yet. */
+  async makeNode(path: Path, mode: number, device: number): Promise<void> {
+    const { namespace, actor } = this.#deps;
+    const kind = nodeKindIn(mode) ?? refuse(errno.EINVAL);
+    const permissions = { mode: mode & 0o7777 };
+    if (kind === 'file') await namespace.create(actor, path, permissions);
+    else await namespace.mknod(actor, path, { ...permissions, kind, device });
+  }
+
+  async link(from: Path, to: Path): Promise<void> {
+    await this.#deps.namespace.link(this.#deps.actor, from, to);
+  }
+
   async makeSymlink(path: Path, target: string): Promise<void> {
     await this.#deps.namespace.symlink(this.#deps.actor, path, fromText(target));
   }
@@ -73,8 +89,22 @@ export class Operations {
 
   async setAttributes(path: Path, patch: AttributePatch): Promise<void> {
     const hidden = this.#hidden.get(path);
-    if (hidden) this.#hidden.change(path, hidden, patch);
-    else await this.#deps.namespace.setAttributes(this.#deps.actor, path, patch);
+    if (hidden) return this.#hidden.change(path, hidden, patch);
+    const { namespace, actor, dirty } = this.#deps;
+    const act = () => namespace.setAttributes(actor, path, patch);
+    const file = patch.mtime === undefined ? undefined : dirty.get((await namespace.stat(actor, path)).inode.id);
+    await (file ? file.settingTimes(act) : act());
+  }
+
+  async truncate(path: Path, size: number): Promise<void> {
+    const { files } = this.#deps;
+    const handle = await files.open(path, constants.O_WRONLY | (size === 0 ? constants.O_TRUNC : 0));
+    try {
+      await files.truncate(handle, size);
+      await files.flush(handle);
+    } finally {
+      files.release(handle);
+    }
   }
 
   async xattr(path: Path, name: string): Promise<Buffer> {

@@ -2,7 +2,7 @@ import { LeatError } from '#shared/model/faults.ts';
 import { inodeNumber } from '#shared/model/ids.ts';
 import type { Inode, Nanos } from '#shared/model/inode.ts';
 import { NAME_BYTES_MAX, type Path, parsePath } from '#shared/model/names.ts';
-import { TYPE_BITS } from '../fuse/protocol.ts';
+import { TYPE_BITS } from '../fuse/node-kinds.ts';
 
 const STAT_INTS = 18;
 const STATFS_INTS = 11;

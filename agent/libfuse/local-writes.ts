@@ -1,0 +1,59 @@
+import { ftruncateSync, writeSync } from 'node:fs';
+import { PAGE_BYTES } from '../cache/page-map.ts';
+import type { DirtyFile } from '../dirty/dirty-file.ts';
+import type { DirtyFiles } from '../dirty/dirty-files.ts';
+import { errno, FILE_BYTES_MAX, locally, refuse } from '../fuse/requests.ts';
+
+/** So often an upload hears how far its file has grown. */
+const PROGRESS_BYTES = 8 << 20;
+
+/** Changes of what lies in local files: pages that are changed in part are fetched first, and uploads that are under way told. */
+export class LocalWrites {
+  readonly #dirty: DirtyFiles;
+  /** How far the upload of a file knows it. */
+  readonly #toldTo = new WeakMap<DirtyFile, number>();
+
+  constructor(dirty: DirtyFiles) {
+    this.#dirty = dirty;
+  }
+
+  async write(file: DirtyFile, bytes: Uint8Array, offset: number): Promise<number> {
+    const range = { offset, length: bytes.length };
+    if (offset + bytes.length > FILE_BYTES_MAX) refuse(errno.EFBIG);
+    await this.#fill(file, range);
+    const written = locally(() => writeSync(file.fd, bytes, 0, bytes.length, offset));
+    const { missing } = file;
+    for (const page of missing?.in(range, true) ?? []) missing?.here(page);
+    if (!missing) this.#tell(file, offset, offset + bytes.length);
+    return written;
+  }
+
+  async truncate(file: DirtyFile, size: number): Promise<void> {
+    if (size > FILE_BYTES_MAX) refuse(errno.EFBIG);
+    // Of the page that is cut, what stays has to be here.
+    if (size % PAGE_BYTES !== 0) await this.#fill(file, { offset: size, length: 1 });
+    locally(() => ftruncateSync(file.fd, size));
+    file.missing?.cutTo(size);
+    const toldTo = this.#toldTo.get(file) ?? 0;
+    if (size < toldTo) this.#dirty.progressed(file, { cut: size });
+    this.#toldTo.set(file, Math.min(toldTo, size));
+  }
+
+  /** It was opened with O_TRUNC. */
+  emptied(file: DirtyFile): void {
+    this.#toldTo.delete(file);
+  }
+
+  async #fill(file: DirtyFile, range: { readonly offset: number; readonly length: number }): Promise<void> {
+    const pages = file.missing?.atEnds(range) ?? [];
+    if (pages.length > 0) await this.#dirty.reader(file).fill(pages);
+  }
+
+  #tell(file: DirtyFile, from: number, to: number): void {
+    const toldTo = this.#toldTo.get(file) ?? 0;
+    if (from < toldTo) this.#dirty.progressed(file, { rewritten: { from, to } });
+    if (to < toldTo + PROGRESS_BYTES) return;
+    this.#toldTo.set(file, to);
+    this.#dirty.progressed(file, { grown: to });
+  }
+}
