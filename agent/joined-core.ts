@@ -15,6 +15,7 @@ import type { Namespace } from '#shared/namespace/namespace.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import { type AgentOptions, cachedCore, type Core, dirtyCore, type End, processDeps } from './core.ts';
 import { localFeed, type LocalFeed } from './embedded/change-feed.ts';
+import { PROFILES } from './fuse/profiles.ts';
 import { ensureMounts } from './first-mounts.ts';
 import { hotTier, type HotTier } from './joined/hot-tier.ts';
 import { Inbox } from './joined/inbox.ts';
@@ -51,7 +52,8 @@ export async function joinedCore(options: AgentOptions, url: string, started: En
   };
   // What is read here asks who may write to look into a store, and that one tells what is read here of what it has changed.
   const writing = Promise.withResolvers<Namespace>();
-  const local = await open(readOnly(hot), {
+  const { believes } = PROFILES[config['fuse.profile']];
+  const local = await open(readOnly(believes ? hot : hot.now), {
     listElsewhere: (path) => void listBehind(writing.promise, path, options.log),
     // Whoever makes something in the tree has it counted.
     countElsewhere: () => {},
@@ -87,7 +89,7 @@ export async function joinedCore(options: AgentOptions, url: string, started: En
     startedAt: Math.round(clock()),
     metastoreName: 'dynamodb',
     metastore: hot,
-    rows: { file: hot.rowsFile, hot },
+    rows: believes ? { file: hot.rowsFile, hot } : undefined,
     feed,
     followed: followedLog({ log, sleep: deps.sleep }),
     stores,

@@ -15,6 +15,7 @@ import { detachFrom, type MountpointOptions, unmountFrom } from './mountpoint.ts
 import { changedRows } from './invalidation.ts';
 import { MountLocks } from './mount-locks.ts';
 import { Notifications } from './notifications.ts';
+import { PROFILES } from './profiles.ts';
 import type { SyncIntervals, ToMain, ToWorker } from './questions.ts';
 import { Service, type ServiceDeps } from './service.ts';
 import { eventFd } from './syscalls.ts';
@@ -28,8 +29,7 @@ export interface FuseOptions extends Omit<MountpointOptions, 'isReadOnly'> {
   readonly leaseMs: number;
   /** Whether the kernel asks for ACLs, and heeds them. */
   readonly hasAcls: boolean;
-  /** `training`: read-only, no open calls. */
-  readonly profile: 'general' | 'training';
+  readonly profile: keyof typeof PROFILES;
   readonly feed: ChangeFeed;
   /** Where rows are shared, and locks with them; undefined: the kernel keeps them. */
   readonly locks: LockSession | undefined;
@@ -55,7 +55,7 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
   const { source } = deps;
   const { inode: root } = await deps.namespace.stat(SELF, ROOT_PATH);
   const mountsNow = async () => syncIntervals(await deps.namespace.mounts());
-  const isTraining = options.profile === 'training';
+  const { isReadOnly: isTraining, believes } = PROFILES[options.profile];
   const { fd, isRoot } = await mountAt({ ...options, isReadOnly: isTraining });
   const { cacheDir, dirtyDir, leaseMs, hasAcls, rows } = options;
   const notifications = new Notifications(fd, () =>
@@ -68,7 +68,7 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
     fd,
     cacheDir,
     dirtyDir,
-    leaseMs,
+    leaseMs: believes ? leaseMs : 0,
     hasAcls,
     wantsPassthrough: isRoot,
     isTraining,

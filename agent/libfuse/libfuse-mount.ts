@@ -3,6 +3,7 @@ import { LeatError } from '#shared/model/faults.ts';
 import type { Actor } from '#shared/namespace/namespace.ts';
 import type { FuseMount, FuseOptions } from '../fuse/fuse-mount.ts';
 import { detachFrom, prepareMountpoint, raiseReadahead, unmountFrom } from '../fuse/mountpoint.ts';
+import { PROFILES } from '../fuse/profiles.ts';
 import type { ServiceDeps } from '../fuse/service.ts';
 import { loadBinding } from './binding.ts';
 import { handlersOf } from './handlers.ts';
@@ -43,7 +44,7 @@ export async function libfuseMount(
   const operations = new Operations({ namespace, actor, files, dirty });
   let isOver = false;
   const handlers = handlersOf(binding, { ...deps, operations, files, isOver: () => isOver });
-  const session = new LibfuseSession(binding, at, { handlers, isReadOnly: profile === 'training' });
+  const session = new LibfuseSession(binding, at, { handlers, isReadOnly: PROFILES[profile].isReadOnly });
   if (process.getuid?.() === 0) raiseReadahead(at);
   const closed = session.ended.then(() => {
     isOver = true;

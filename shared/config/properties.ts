@@ -51,10 +51,10 @@ export const PROPERTIES = {
   },
   'fuse.profile': {
     type: 'choice',
-    choices: ['general', 'training'],
+    choices: ['general', 'training', 'strict'],
     default: 'general',
     scope: 'agent',
-    help: 'general: everything a mount can do. training: read-only, and files are read without open and close calls, for data that does not change.',
+    help: 'general: what others change shows when they are done with it, at the next open. training: read-only, and files are read without open and close calls, for data that does not change. strict: every look at a name asks anew, for who changes the same files from several nodes.',
   },
   'fuse.acl': {
     type: 'choice',
