@@ -32,6 +32,8 @@ export class DirtyFile {
   #isModified = false;
   /** Undefined: all of it is here. */
   missing: MissingPages | undefined;
+  /** So far its writer has told that it is written. */
+  toldTo = 0;
   /** Sends it to its store while it is written. */
   stream: UploadStream | undefined;
   #fd: number | undefined;

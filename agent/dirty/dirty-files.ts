@@ -14,7 +14,7 @@ import { type ContentReader, readerOf, restingReader } from './content-reader.ts
 import { DirtyFile } from './dirty-file.ts';
 import { makeShards } from './dirty-paths.ts';
 import { recover } from './recover.ts';
-import { type Progress, streamOn } from './streaming.ts';
+import { type Progress, streamCut, streamOn } from './streaming.ts';
 import { type TakeOverDeps, takenOver } from './take-over.ts';
 import { Journal } from './journal.ts';
 import { movesIn } from './moves.ts';
@@ -110,7 +110,7 @@ export class DirtyFiles {
     if (!isTruncated) return;
     truncateSync(file.path, 0);
     file.missing?.cutTo(0);
-    file.stream?.cut(0);
+    streamCut(file, 0);
   }
 
   /** Its last writer leaves it behind: the row is brought in step, and what is owed to the store is sent. */
@@ -177,7 +177,7 @@ export class DirtyFiles {
   }
 
   async #persist(file: DirtyFile, { path }: Found): Promise<void> {
-    const persisted = await persist(this.#deps, file);
+    const persisted = await persist({ ...this.#deps, journal: this.#journal }, file);
     if (typeof persisted === 'string') return;
     throw new LeatError(
       'changed',
@@ -206,7 +206,7 @@ export class DirtyFiles {
     if (!found) return this.#drop(file);
     if (!file.isDirty) return this.#giveBack(file);
     if (found.writeType === 'MUST_CACHE') return this.#forget(file, file.row.generation);
-    const persisted = await persist(this.#deps, file);
+    const persisted = await persist({ ...this.#deps, journal: this.#journal }, file);
     if (file.writers > 0) return;
     if (typeof persisted !== 'string') return this.#keepBeside(file, persisted.conflict);
     if (persisted === 'gone') return this.#drop(file);

@@ -6,11 +6,16 @@ import { SELF } from '#shared/namespace/access.ts';
 import type { Found, Namespace, Upload } from '#shared/namespace/namespace.ts';
 import type { StoreEntry, UnderStore } from '#shared/ports/under-store.ts';
 import { type DirtyFile, isSame, type Stamp } from './dirty-file.ts';
+import type { Journal } from './journal.ts';
 import { uploadFile } from './upload.ts';
 
 /** A clock of the kernel's that ticks slowly shows two writes in one tick as one. */
 const TICK_MS = 20;
 const ATTEMPTS_MAX = 20;
+
+interface Journaled {
+  readonly journal: Pick<Journal, 'begin' | 'over'>;
+}
 
 export interface PersistDeps {
   readonly namespace: Namespace;
@@ -21,7 +26,8 @@ export interface PersistDeps {
 export type Persisted = 'stored' | 'postponed' | 'gone' | { readonly conflict: Found };
 
 /** Brings what was written to the store: a content that nobody changed while it was read, and never over one that is not known. */
-export async function persist({ namespace, storeOf }: PersistDeps, file: DirtyFile): Promise<Persisted> {
+export async function persist(deps: PersistDeps & Journaled, file: DirtyFile): Promise<Persisted> {
+  const { namespace, storeOf, journal } = deps;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const found = file.rowOf && (await namespace.find(file.rowOf));
     if (!found) return 'gone';
@@ -35,7 +41,7 @@ export async function persist({ namespace, storeOf }: PersistDeps, file: DirtyFi
     const store = storeOf(upload.origin.mount);
     if (!store) throw new LeatError('unavailable', `${toText(found.path)}: its store is not mounted any more`);
     try {
-      const entry = await send(store, file, { upload, stamp });
+      const entry = await send(store, file, { upload, stamp, journal });
       file.isNow(await namespace.finishUpload(SELF, found.path, upload, entry));
       return file.isDirty ? 'postponed' : 'stored';
     } catch (error) {
@@ -58,20 +64,23 @@ async function settledStamp(file: DirtyFile): Promise<Stamp | undefined> {
   return file.stat();
 }
 
-interface Sending {
+interface Sending extends Journaled {
   readonly upload: Upload;
   readonly stamp: Stamp;
 }
 
-function send(store: UnderStore, file: DirtyFile, { upload, stamp }: Sending): Promise<StoreEntry> {
+function send(store: UnderStore, file: DirtyFile, { upload, stamp, journal }: Sending): Promise<StoreEntry> {
   const { mode, uid, gid, mtime, fingerprint } = upload.inode;
+  const { mount, key } = upload.origin;
   const job = {
     store,
-    key: upload.origin.key,
+    key,
     content: { fd: file.fd, size: stamp.size, ...baseOf(file, fingerprint) },
     attributes: { mode, uid, gid, mtime },
     when: fingerprint ?? 'absent',
     isUnchanged: () => isSameAs(file.stat(), stamp),
+    begun: (id: string) => journal.begin({ mount, key, upload: id }),
+    over: (id: string) => journal.over(id),
   } as const;
   const { stream } = file;
   file.stream = undefined;

@@ -20,6 +20,7 @@ const NOWHERE = { size: 0, mtime: 0n, generation: 0 };
 /** What a process that was killed has left: each file goes on to be settled, as if its last writer had just closed it. */
 export async function recover(deps: RecoverDeps, settle: (file: DirtyFile) => void): Promise<void> {
   const { dir, namespace, journal, log } = deps;
+  const leftBehind = journal.begun; // by now: files that settle begin others
   for (const at of journal.all) {
     const found = await namespace.find(at);
     const file = new DirtyFile(dir, at, found?.inode ?? ({ ...NOWHERE, id: at.id } as Inode));
@@ -32,7 +33,7 @@ export async function recover(deps: RecoverDeps, settle: (file: DirtyFile) => vo
       journal.end(at.id);
     } else log(`${toText(at.name)}: its entry is gone; what was written to it is ${file.path}`);
   }
-  for (const { mount, key, upload } of journal.begun) {
+  for (const { mount, key, upload } of leftBehind) {
     const store = deps.storeOf(mount);
     await store?.abandonUpload(key, upload).then(
       () => journal.over(upload),
