@@ -1,4 +1,5 @@
 import { isFault, LeatError } from '../model/faults.ts';
+import type { InodeId } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
 import { usageOf } from '../model/quota.ts';
@@ -18,11 +19,13 @@ import {
   revised,
 } from './context.ts';
 import { newInode, putNew } from './create.ts';
+import { rowOf } from './intent.ts';
 import { askStore } from './lookup.ts';
 import type { Actor, Found, Upload } from './namespace.ts';
 import { placeOf } from './places.ts';
 import { demandRoom, spending } from './quotas.ts';
 import { child, resolveTarget, type Target } from './resolve.ts';
+import { find } from './written.ts';
 
 interface NewFile {
   readonly mode: number;
@@ -134,12 +137,16 @@ async function finish(
   { upload, entry }: Uploaded,
 ): Promise<Inode | undefined> {
   const there = await whatIsThere(context, actor, path, upload);
+  // Somebody has made and removed a file of this name meanwhile, and what is at its key goes when its turn comes.
+  if (context.intents.keys.isBeingRemoved(upload.origin)) throw movedOrRemoved(path);
   if (!there || (!there.now && !upload.isNew)) {
+    const other = await underOtherName(context, upload);
+    if (other) return finish(context, actor, other.path, { upload: { ...upload, directory: other.directory }, entry });
     // Nobody else can use the object: its directory has gone elsewhere, or the file was removed after the upload began.
     if (!isShared(context, upload)) {
       await mountedAt(context, upload.origin.mount).store.remove(upload.origin.key, 'file');
     }
-    throw new LeatError('changed', `${toText(path)}: was moved or removed while it was uploaded; upload it again`);
+    throw movedOrRemoved(path);
   }
   const { target, now } = there;
   // What is written over is in the store already, and counts whatever the quota says.
@@ -162,9 +169,24 @@ async function finish(
   return (await commit(context, actor, [put])).committed ? row : undefined;
 }
 
+/** A file that has lost the name under which it was uploaded, and has others yet. */
+async function underOtherName(
+  context: Context,
+  { inode, origin }: Upload,
+): Promise<{ readonly path: Path; readonly directory: InodeId } | undefined> {
+  for (const name of inode.links ?? []) {
+    const found = await find(context, rowOf(name, inode));
+    if (found?.origin?.key === origin.key) return { path: found.path, directory: name.directory };
+  }
+  return undefined;
+}
+
+const movedOrRemoved = (path: Path) =>
+  new LeatError('changed', `${toText(path)}: was moved or removed while it was uploaded; upload it again`);
+
 /** Under another name the object may be somebody's yet, or be on its way to the key of that. */
 function isShared(context: Context, { inode, origin }: Upload): boolean {
-  return inode.links !== undefined || context.intents.keys.isPending(origin);
+  return inode.links !== undefined || context.intents.keys.isMoving(origin);
 }
 
 interface Stored extends Uploaded {

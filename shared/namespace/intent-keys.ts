@@ -20,6 +20,8 @@ export class IntentKeys {
   readonly #pending = new KeyIndex();
   /** Of these the removals and moves, which change what lies below their keys too. */
   readonly #displacing = new KeyIndex();
+  /** And of those the removals. */
+  readonly #removing = new KeyIndex();
   /** New keys of what is being moved. */
   readonly #arriving = new KeyIndex();
   /** The same, from when the old ones do not tell of it any more. */
@@ -71,6 +73,16 @@ export class IntentKeys {
     return this.#displacing.hasAtOrAbove(origin);
   }
 
+  /** True while whatever lies at this very key is still to be removed. */
+  isBeingRemoved(origin: Origin): boolean {
+    return this.#removing.hasAt(origin);
+  }
+
+  /** True while what lies at this very key is to be moved. */
+  isMoving({ mount, key }: Origin): boolean {
+    return [...this.#moves.keys()].some((name) => name.startsWith(`${mount}\0${key}\0`));
+  }
+
   /** True while what is at home here may yet have to be brought. */
   isArriving(home: Origin): boolean {
     return this.#arriving.hasAtOrAbove(home);
@@ -89,11 +101,15 @@ export class IntentKeys {
   /** Answers what is to be called when it is done, or is not going to be. */
   noteIntent(intent: Intent): () => void {
     if (intent.act === 'move') return this.#noteMove(intent);
-    const isDisplacing = intent.act === 'remove' || intent.act === 'removeTree';
-    return this.note(
-      keysOf(intent).map((key) => ({ mount: intent.mount, key })),
-      isDisplacing,
-    );
+    const isRemoval = intent.act === 'remove' || intent.act === 'removeTree';
+    const keys = keysOf(intent).map((key) => ({ mount: intent.mount, key }));
+    const settle = this.note(keys, isRemoval);
+    if (!isRemoval) return settle;
+    for (const key of keys) this.#removing.add(key);
+    return () => {
+      for (const key of keys) this.#removing.delete(key);
+      settle();
+    };
   }
 
   note(keys: readonly Origin[], isDisplacing: boolean): () => void {

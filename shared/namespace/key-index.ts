@@ -13,6 +13,10 @@ export class KeyIndex {
     this.#count(origin, -1);
   }
 
+  hasAt(origin: Origin): boolean {
+    return this.#at.has(spell(origin));
+  }
+
   hasAtOrBelow(origin: Origin): boolean {
     const spelling = spell(origin);
     return this.#at.has(spelling) || this.#below.has(spelling);

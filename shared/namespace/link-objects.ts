@@ -85,8 +85,13 @@ export async function rescued(
   const keys = [tree.origin.key, homeOf(context, tree.origin, tree.path).key];
   for await (const { key, inode } of notedIn(context, tree.origin.mount)) {
     const { origin } = inode;
-    if (!origin || !keys.some((each) => isBelow(origin.key, each))) continue;
-    if (context.intents.keys.isPending(origin)) return { owed: [origin] };
+    if (!origin) continue;
+    const isHere = keys.some((each) => isBelow(origin.key, each));
+    // It may be on its way into the tree.
+    if (context.intents.keys.isPending(origin) && (isHere || (await isNamedIn(context, inode, tree.path)))) {
+      return { owed: [origin] };
+    }
+    if (!isHere) continue;
     const heir = await heirOf(context, { inode, names: inode.links, without: tree.path });
     if (!heir) continue;
     const { intent } = moveTo(heir, inode, origin);
@@ -97,6 +102,14 @@ export async function rescued(
     await promised?.accept();
   }
   return 'done';
+}
+
+async function isNamedIn(context: Context, inode: Inode, directory: Path): Promise<boolean> {
+  for (const name of inode.links ?? []) {
+    const found = await find(context, rowOf(name, inode));
+    if (found?.path.startsWith(`${directory}/`)) return true;
+  }
+  return false;
 }
 
 const isBelow = (key: StoreKey, directory: StoreKey): boolean => directory === '' || key.startsWith(`${directory}/`);
