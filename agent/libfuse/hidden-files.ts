@@ -1,12 +1,15 @@
 import { LeatError } from '#shared/model/faults.ts';
-import type { Inode } from '#shared/model/inode.ts';
-import { type Path, toText } from '#shared/model/names.ts';
+import { ROOT } from '#shared/model/ids.ts';
+import type { HardLink, Inode } from '#shared/model/inode.ts';
+import { type Name, type Path, toText } from '#shared/model/names.ts';
 import type { Actor, AttributePatch, Namespace } from '#shared/namespace/namespace.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import type { OpenFiles } from './open-files.ts';
 
 /** What libfuse calls a file that is removed while it is open. */
 const HIDDEN = /\/\.fuse_hidden[0-9a-f]{16}$/;
+
+const NAME: HardLink = { directory: ROOT, name: '' as Name };
 
 export interface OperationsDeps {
   readonly namespace: Namespace;
@@ -32,6 +35,21 @@ export class HiddenFiles {
 
   get(path: Path): Inode | undefined {
     return this.#hidden.get(path);
+  }
+
+  /** libfuse takes one name off, which it thinks is there still. */
+  async shown(inode: Inode): Promise<Inode> {
+    const now = await this.without(inode);
+    return { ...now, links: [...(now.links ?? [NAME]), NAME] };
+  }
+
+  /** Of an inode that has lost the name by which it was known: as it is at another, else as it was, without any. */
+  async without(inode: Inode): Promise<Inode> {
+    for (const link of inode.links ?? []) {
+      const found = await this.#deps.namespace.find({ ...link, id: inode.id });
+      if (found) return found.inode;
+    }
+    return { ...inode, links: [] };
   }
 
   async hide(path: Path, as: Path): Promise<void> {

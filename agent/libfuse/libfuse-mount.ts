@@ -17,8 +17,8 @@ const DETACHED_MS_MAX = 500;
 /**
  * The second driver, for hosts where the first cannot run. What it lacks, because fuse-native or libfuse 2 does:
  * - Who asks: the mount is for the agent's own user, and what is made there is that user's. No ACLs.
- * - The kernel is told of no change by others; it believes what it has looked up for half a second. A reader of a file that
- *   is replaced from elsewhere meanwhile may find pages of the new content.
+ * - The kernel is told of no change by others; it believes that a name leads to a file for half a second, and asks for
+ *   attributes each time. A reader of a file that is replaced from elsewhere meanwhile may find pages of the new content.
  * - Times to the millisecond, none before 1970, and both of a file together: one alone is left as it is.
  * - Names that are not UTF-8; more than 32 bits of an inode's number; rename without replacing, and exchanging.
  * - Locks beyond this machine, fallocate, holes that are told, copies within the store, reads that can be interrupted.

@@ -5,8 +5,10 @@ import { DEVICE, SUBTYPE } from '../fuse/mountpoint.ts';
 import type { Binding, Handler } from './binding.ts';
 
 const OPERATIONS_MAX = 35;
-/** libfuse tells the kernel of no change by others, so that this is how long they may go unseen. */
-const KERNEL_REMEMBERS_SECONDS = 0.5;
+/** libfuse tells the kernel of no change by others, so that this is how long it may believe that a name leads to a file. */
+const NAMES_KNOWN_SECONDS = 0.5;
+/** The names of a file are several to libfuse, and what is changed by one of them shows by the others. */
+const ATTRIBUTES_KNOWN_SECONDS = 0;
 const LOOK_MS = 250;
 const LAST_LOOKS_MS = 10;
 
@@ -75,8 +77,8 @@ function optionsOf(isReadOnly: boolean): string[] {
     'use_ino',
     'big_writes',
     'atomic_o_trunc',
-    `entry_timeout=${KERNEL_REMEMBERS_SECONDS}`,
-    `attr_timeout=${KERNEL_REMEMBERS_SECONDS}`,
+    `entry_timeout=${NAMES_KNOWN_SECONDS}`,
+    `attr_timeout=${ATTRIBUTES_KNOWN_SECONDS}`,
     ...(isReadOnly ? ['ro'] : []),
   ];
 }

@@ -24,19 +24,19 @@ export class Operations {
 
   async stat(path: Path): Promise<Inode> {
     const { namespace, actor, dirty } = this.#deps;
-    return asWrittenIn(dirty, this.#hidden.get(path) ?? (await namespace.stat(actor, path)).inode);
+    const hidden = this.#hidden.get(path);
+    const inode = hidden ? await this.#hidden.shown(hidden) : (await namespace.stat(actor, path)).inode;
+    return asWrittenIn(dirty, inode);
   }
 
   /** Of an open file: of itself, whatever has its name now. */
   async statOpen(path: Path, handle: number): Promise<Inode> {
     const opened = this.#deps.files.inodeOf(handle);
-    try {
-      const now = await this.stat(path);
-      return now.id === opened.id ? now : opened;
-    } catch (error) {
-      if (isFault(error, 'notFound', 'notDirectory')) return opened;
+    const now = await this.stat(path).catch((error: unknown) => {
+      if (isFault(error, 'notFound', 'notDirectory')) return undefined;
       throw error;
-    }
+    });
+    return now?.id === opened.id ? now : this.#hidden.without(opened);
   }
 
   async list(path: Path): Promise<{ readonly name: string; readonly inode: Inode }[]> {

@@ -18,14 +18,19 @@ import {
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EMBEDDED, homeOf, JOINED } from '../support/bindings.ts';
+import { EMBEDDED, homeOf, JOINED, LIBFUSE } from '../support/bindings.ts';
 import { type MountStage, openMountStage } from '../support/mounted.ts';
 
 const exec = promisify(execFile);
 /** What a store is owed is done behind. */
 const SOON = { timeout: 20_000 };
 const isRoot = process.getuid?.() === 0;
-const NAMESPACES = [EMBEDDED, { ...EMBEDDED, name: 'embedded, in the heap', set: { metastore: 'heap' } }, JOINED];
+const NAMESPACES = [
+  EMBEDDED,
+  { ...EMBEDDED, name: 'embedded, in the heap', set: { metastore: 'heap' } },
+  LIBFUSE,
+  JOINED,
+];
 
 async function sh(command: string, cwd: string): Promise<string> {
   return (await exec('sh', ['-ec', command], { cwd, timeout: 30_000 })).stdout.trim();

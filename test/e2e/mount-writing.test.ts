@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, stat, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Binding, EMBEDDED, LIBFUSE } from '../support/bindings.ts';
 import { cliOn } from '../support/cli.ts';
 import { type MountStage, openMountStage } from '../support/mounted.ts';
 import { run } from '../support/run.ts';
@@ -11,6 +12,10 @@ import { type S3Server, startS3Server } from '../support/s3-server.ts';
 const MIB = 1 << 20;
 const SOON = { timeout: 20_000 };
 
+/** One after the other by both drivers. */
+const DRIVERS = [EMBEDDED, LIBFUSE].filter(({ isThere }) => isThere);
+
+let binding: Binding;
 let server: S3Server;
 let bucket: string;
 let stage: MountStage;
@@ -29,7 +34,7 @@ afterEach(() => stage.clear());
 /** `/` has no store, `/s3` has one. */
 const start = (args: readonly string[] = [], set: Readonly<Record<string, string>> = {}) =>
   stage.start([`s3=s3://${bucket}`], {
-    set,
+    set: { ...binding.set, ...set },
     args: ['--option', `s3.endpoint=${server.endpoint}`, ...args],
     env: server.env,
   });
@@ -47,7 +52,9 @@ async function keys(): Promise<string[]> {
   return Contents.map(({ Key = '' }) => Key);
 }
 
-describe('files without a store', () => {
+describe.each(DRIVERS)('files without a store, $name', (one) => {
+  beforeEach(() => void (binding = one));
+
   it('hold what is written, at any offset and with holes, also after a restart', async () => {
     const daemon = await start();
     const model = Buffer.alloc(3 * MIB);
@@ -125,7 +132,9 @@ describe('files without a store', () => {
   });
 });
 
-describe('files of a bucket', () => {
+describe.each(DRIVERS)('files of a bucket, $name', (one) => {
+  beforeEach(() => void (binding = one));
+
   it('are objects when they are closed, whatever else is done with them', async () => {
     await start();
     await put('old', 'old');
