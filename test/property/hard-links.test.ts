@@ -90,7 +90,9 @@ function faultsIn(kept: readonly Kept[]): string[] {
     const names = rows.map(({ at }) => placeText(at)).toSorted();
     const said = (first?.inode.links ?? [rows[0]?.at as HardLink]).map(placeText).toSorted();
     const areSame = rows.every(({ inode }) => isSameRow(inode, first?.inode));
-    return areSame && String(names) === String(said) ? [] : [`${first?.path}: ${names}, and said to be ${said}`];
+    return areSame && names.join() === said.join()
+      ? []
+      : [`${first?.path}: ${names.join(' ')}, and said to be ${said.join(' ')}`];
   });
 }
 
