@@ -41,6 +41,8 @@ export class CacheIndex {
   readonly #slicesOf = new Map<string, number>();
   #slices = 0;
   #usedBlocks = 0;
+  /** Of files beside the index, which are not to be evicted. */
+  #heldBlocks = 0;
   #known: Promise<void> | undefined;
 
   /** Until `known` resolves nobody can say how much room there is, so none is given. */
@@ -91,6 +93,21 @@ export class CacheIndex {
     if (slot === undefined) this.#insert(unit, blocks, false);
     else this.#queues.resize(slot, this.#queues.weight(slot) + blocks);
     return true;
+  }
+
+  /** What lies beside the index has grown or shrunk: others are evicted for it as far as they can be. */
+  hold(blocks: number): void {
+    this.#heldBlocks += blocks;
+    if (blocks > 0 && !this.#known) this.#makeRoom(0, 0);
+  }
+
+  /** Room that is left for what is not to be evicted. */
+  get heldRoom(): number {
+    return this.#deps.capacityBlocks - this.#heldBlocks;
+  }
+
+  get heldBlocks(): number {
+    return this.#heldBlocks;
   }
 
   /** When room may appear without anybody asking for it; undefined when waiting is no use. */
@@ -174,7 +191,7 @@ export class CacheIndex {
 
   #isOver(blocks: number, newUnits: number): boolean {
     const { capacityBlocks, unitsMax } = this.#deps;
-    return this.#usedBlocks + blocks > capacityBlocks || this.#slots.size + newUnits > unitsMax;
+    return this.#usedBlocks + this.#heldBlocks + blocks > capacityBlocks || this.#slots.size + newUnits > unitsMax;
   }
 
   #makeRoom(blocks: number, newUnits: number): boolean {

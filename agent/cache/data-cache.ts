@@ -32,6 +32,8 @@ export interface CachedFile {
 export interface CacheUsage {
   readonly capacityBytes: number;
   readonly usedBytes: number;
+  /** Of these the ones that are nowhere else yet. */
+  readonly dirtyBytes: number;
   readonly files: number;
   /** Read from here, or of whole files that a reader opened here without us. */
   readonly hitBytes: number;
@@ -53,6 +55,10 @@ export interface DataCache {
   takeOver(key: CacheKey, size: number, path: string): boolean;
   /** The other way round: the file becomes a content of the cache, or goes when there is no room for it. */
   keep(key: CacheKey, size: number, path: string): void;
+  /** Files of the caller's own on the same disk have grown or, below 0, shrunk by so many bytes: they count as used, and stay. */
+  hold(bytes: number): void;
+  /** Bytes that such files may still grow; below 0 they are too large already. */
+  heldRoom(): number;
   usage(): CacheUsage;
   close(): Promise<void>;
 }

@@ -161,10 +161,20 @@ export class DiskCache implements DataCache {
     }
   }
 
+  hold(bytes: number): void {
+    this.#index.hold(Math.ceil(bytes / BLOCK_BYTES));
+  }
+
+  heldRoom(): number {
+    return this.#index.heldRoom * BLOCK_BYTES;
+  }
+
   usage(): CacheUsage {
+    const { usedBlocks, heldBlocks } = this.#index;
     return {
       capacityBytes: this.#options.capacityBytes,
-      usedBytes: this.#index.usedBlocks * BLOCK_BYTES,
+      usedBytes: (usedBlocks + heldBlocks) * BLOCK_BYTES,
+      dirtyBytes: heldBlocks * BLOCK_BYTES,
       files: this.#index.contents,
       hitBytes: this.#hitBytes,
       fetchedBytes: this.#fetchedBytes,

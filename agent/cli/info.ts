@@ -25,12 +25,13 @@ export const info = command({
 });
 
 function infoText({ version, pid, at, fuseMissing, data, metastore, mounts, cache, owed }: AgentInfo): string {
-  const { hitBytes, fetchedBytes, usedBytes, capacityBytes, files } = cache;
+  const { hitBytes, fetchedBytes, usedBytes, dirtyBytes, capacityBytes, files } = cache;
   const lines = [
     `agent     ${version}, pid ${pid}, ${metastore} metastore, data in ${data}`,
     `mounted   ${at ?? `nowhere: ${fuseMissing ?? 'by choice'}`}`,
     ...mounts.map((mount, i) => `${i === 0 ? 'stores' : ''}`.padEnd(10) + mountLine(mount)),
     `cache     ${humanBytes(usedBytes)} of ${humanBytes(capacityBytes)} in ${fileCount(files)}`,
+    `written   ${humanBytes(dirtyBytes)} that are only here`,
     `read      ${humanBytes(hitBytes)} from the cache, ${humanBytes(fetchedBytes)} fetched from stores`,
     `owed      ${owed.pending === 1 ? '1 change' : `${owed.pending} changes`} on the way to stores`,
     ...owed.failed.map(({ what, reason }) => `failed    ${what}: ${reason}`),

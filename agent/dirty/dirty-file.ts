@@ -73,6 +73,11 @@ export class DirtyFile {
     return stat && { size: Number(stat.size), mtime: stat.mtimeNs };
   }
 
+  /** That it takes on the disk, of 512 bytes. */
+  get blocks(): number {
+    return statSync(this.path, { throwIfNoEntry: false })?.blocks ?? 0;
+  }
+
   /** It has been written since its row was. */
   get isChanged(): boolean {
     const now = this.stat();

@@ -1,6 +1,5 @@
 import { fdatasyncSync, truncateSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { LeatError, toLeatError } from '#shared/model/faults.ts';
+import { LeatError } from '#shared/model/faults.ts';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import { toText } from '#shared/model/names.ts';
@@ -12,16 +11,15 @@ import { keptBeside } from './conflicts.ts';
 import { type CommitDeps, committed } from './commit-file.ts';
 import { type ContentReader, readerOf, restingReader } from './content-reader.ts';
 import { DirtyFile } from './dirty-file.ts';
+import { HeldRoom } from './held-room.ts';
 import { makeShards } from './dirty-paths.ts';
 import { recover } from './recover.ts';
 import { type Progress, streamCut, streamOn } from './streaming.ts';
+import { untilDone } from './until-done.ts';
 import { type TakeOverDeps, takenOver } from './take-over.ts';
 import { Journal } from './journal.ts';
 import { movesIn } from './moves.ts';
 import { persist, type PersistDeps } from './persist.ts';
-
-const RETRY_MS_FIRST = 1000;
-const RETRY_MS_MAX = 60_000;
 
 export interface DirtyFilesDeps extends PersistDeps, TakeOverDeps, CommitDeps {
   readonly feed: ChangeFeed;
@@ -49,9 +47,11 @@ export class DirtyFiles {
   readonly #unsubscribe: () => void;
   readonly #ended = new AbortController();
   readonly #behind = new Set<Promise<void>>();
+  readonly #room: HeldRoom;
 
   constructor(deps: DirtyFilesDeps) {
     this.#deps = deps;
+    this.#room = new HeldRoom(deps.cache, () => this.#files.values());
     makeShards(deps.dir);
     this.#journal = new Journal(`${deps.dir}/journal`);
     this.#unsubscribe = deps.feed.subscribe((event) => this.#follow(event));
@@ -71,6 +71,16 @@ export class DirtyFiles {
     return this.#files.size;
   }
 
+  /** Called with the bytes that files may still grow, now and as that changes. */
+  onRoom(listener: (bytes: number) => void): () => void {
+    return this.#room.onRoom(listener);
+  }
+
+  /** Waits until there is room for so many bytes, as long as some may be made by what is on its way to stores. */
+  demandRoom(bytes: number): Promise<void> {
+    return this.#room.demand(bytes, () => this.#behind.size > 0);
+  }
+
   onSettled(listener: (settled: Settled) => void): () => void {
     this.#settledListeners.add(listener);
     return () => this.#settledListeners.delete(listener);
@@ -78,7 +88,7 @@ export class DirtyFiles {
 
   /** A new file, which its creator has open for writing. */
   created(at: RowKey, inode: Inode): DirtyFile {
-    const file = this.#files.get(inode.id) ?? this.#begin(new DirtyFile(this.#deps.dir, at, inode));
+    const file = this.#files.get(inode.id) ?? this.#begin(new DirtyFile(this.#deps.dir, at, inode), true);
     file.writers++;
     return file;
   }
@@ -89,7 +99,9 @@ export class DirtyFiles {
     while (this.#opening.has(id)) await this.#opening.get(id);
     let file = this.#files.get(id);
     if (!file) {
-      const opening = takenOver(this.#deps, found, { at, isTruncated }).then((taken) => this.#begin(taken));
+      const opening = takenOver(this.#deps, found, { at, isTruncated }).then((taken) =>
+        this.#begin(taken, !found.inode.dirty),
+      );
       this.#opening.set(
         id,
         opening.catch(() => undefined),
@@ -154,15 +166,17 @@ export class DirtyFiles {
   }
 
   /** What the process before has left under way. */
-  recover(): Promise<void> {
-    const settle = (file: DirtyFile) => this.#track(this.#settle(this.#begin(file)));
-    return recover({ ...this.#deps, journal: this.#journal }, settle);
+  async recover(): Promise<void> {
+    await this.#room.countOld(this.#deps.dir);
+    const settle = (file: DirtyFile) => this.#track(this.#settle(this.#begin(file, false)));
+    await recover({ ...this.#deps, journal: this.#journal }, settle);
   }
 
   async close(): Promise<void> {
     this.#ended.abort();
     while (this.#behind.size > 0) await Promise.allSettled(this.#behind);
     this.#unsubscribe();
+    this.#room.close();
     for (const file of this.#files.values()) {
       await file.stream?.abort().catch(() => undefined); // the journal knows it
       file.close();
@@ -170,7 +184,8 @@ export class DirtyFiles {
     this.#journal.close();
   }
 
-  #begin(file: DirtyFile): DirtyFile {
+  #begin(file: DirtyFile, isNew: boolean): DirtyFile {
+    this.#room.begin(file, isNew);
     if (file.at) this.#journal.note({ ...file.at, id: file.id });
     this.#files.set(file.id, file);
     return file;
@@ -185,18 +200,9 @@ export class DirtyFiles {
     );
   }
 
-  /** As often as it takes. */
-  async #settle(file: DirtyFile): Promise<void> {
-    for (let delay = RETRY_MS_FIRST; ; delay = Math.min(delay * 2, RETRY_MS_MAX)) {
-      try {
-        return await file.inTurn(() => this.#settleNow(file));
-      } catch (error) {
-        if (this.#ended.signal.aborted) return;
-        const { message } = toLeatError(error);
-        this.#deps.log(`${toText(file.at?.name ?? '')} could not be stored, tried again in ${delay} ms: ${message}`);
-        await sleep(delay, undefined, { signal: this.#ended.signal }).catch(() => undefined);
-      }
-    }
+  #settle(file: DirtyFile): Promise<void> {
+    const log = (what: string) => this.#deps.log(`${toText(file.at?.name ?? '')} could not be stored, ${what}`);
+    return untilDone(() => file.inTurn(() => this.#settleNow(file)), { signal: this.#ended.signal, log });
   }
 
   async #settleNow(file: DirtyFile): Promise<void> {
@@ -205,14 +211,16 @@ export class DirtyFiles {
     if (file.writers > 0) return;
     if (!found) return this.#drop(file);
     if (!file.isDirty) return this.#giveBack(file);
-    if (found.writeType === 'MUST_CACHE') return this.#forget(file, file.row.generation);
+    if (found.writeType === 'MUST_CACHE') {
+      this.#room.rest(file);
+      return this.#forget(file, file.row.generation);
+    }
     const persisted = await persist({ ...this.#deps, journal: this.#journal }, file);
     if (file.writers > 0) return;
     if (typeof persisted !== 'string') return this.#keepBeside(file, persisted.conflict);
     if (persisted === 'gone') return this.#drop(file);
     if (persisted === 'postponed') throw new LeatError('contended', 'it was written meanwhile');
-    if (found.writeType === 'THROUGH') file.remove();
-    this.#giveBack(file);
+    this.#giveBack(file, found.writeType === 'CACHE_THROUGH' || found.writeType === 'ASYNC_THROUGH');
   }
 
   async #keepBeside(file: DirtyFile, conflict: Found): Promise<void> {
@@ -222,19 +230,22 @@ export class DirtyFiles {
     log(`${toText(conflict.path)}: its store has got another content; what was written here is ${toText(kept.path)}`);
     this.#files.delete(id);
     this.#journal.end(id);
+    this.#room.rest(file);
     this.#tell({ id, generation: undefined });
-    return this.#settleNow(this.#begin(file));
+    return this.#settleNow(this.#begin(file, false));
   }
 
   /** What is in the store is an ordinary content of the cache. */
-  #giveBack(file: DirtyFile): void {
+  #giveBack(file: DirtyFile, isKept = true): void {
     const { generation, size } = file.row;
-    if (file.missing) file.remove();
+    this.#room.gone(file);
+    if (file.missing || !isKept) file.remove();
     else this.#deps.cache.keep({ id: file.id, generation }, size, file.path);
     this.#forget(file, generation);
   }
 
   #drop(file: DirtyFile): void {
+    this.#room.gone(file);
     file.remove();
     this.#forget(file, undefined);
   }
@@ -265,7 +276,9 @@ export class DirtyFiles {
       if (file && file.at?.directory === from.directory && file.at.name === from.name) this.#moved(file, to);
       // What rests here, with nobody writing it, goes with its last name.
       else if (!file && !to && inode.dirty?.holder === this.#deps.holder) {
-        new DirtyFile(this.#deps.dir, from, inode).remove();
+        const resting = new DirtyFile(this.#deps.dir, from, inode);
+        this.#room.gone(resting);
+        resting.remove();
       }
     }
   }

@@ -1,9 +1,12 @@
 const COMMITS = 0;
 const MESSAGES = 1;
 const ASLEEP = 2;
-const WORDS = 3;
+const ROOM = 3;
+const WORDS = 4;
+const ROOM_UNIT = 4096;
+const ROOM_MAX = 2 ** 31 - 1;
 
-/** What the two threads of a mount tell each other without a system call: three numbers in memory that they share. */
+/** What the two threads of a mount tell each other without a system call: four numbers in memory that they share. */
 export class Counters {
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array;
@@ -36,5 +39,22 @@ export class Counters {
   /** The worker says so before it looks for messages a last time, so that none comes between that look and its sleep. */
   set isAsleep(asleep: boolean) {
     Atomics.store(this.#words, ASLEEP, asleep ? 1 : 0);
+  }
+
+  /** Bytes that written files may still grow by. */
+  set room(bytes: number) {
+    Atomics.store(this.#words, ROOM, Math.max(-ROOM_MAX, Math.min(ROOM_MAX, Math.floor(bytes / ROOM_UNIT))));
+  }
+
+  get room(): number {
+    return Atomics.load(this.#words, ROOM) * ROOM_UNIT;
+  }
+
+  /** Takes some of it, as far as the worker knows. False: there is not enough. */
+  takeRoom(bytes: number): boolean {
+    const units = Math.ceil(bytes / ROOM_UNIT);
+    if (Atomics.load(this.#words, ROOM) < units) return false;
+    Atomics.sub(this.#words, ROOM, units);
+    return true;
   }
 }

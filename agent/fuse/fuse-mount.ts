@@ -75,7 +75,7 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
     sharesLocks: locks !== undefined,
   };
   const link = new WorkerLink(
-    { service: new Service(fd, deps, locks), notifications, ...deps },
+    { service: new Service(fd, { ...deps, feed: options.feed }, locks), notifications, ...deps },
     {
       session: { ...facts, root: { bytes: encodeRow(root) } },
       rows: rows && { file: rows.file, isHot: rows.hot !== undefined },
@@ -97,6 +97,7 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
     }),
     rows?.hot?.onWritten(() => link.committed()),
     deps.dirty.onSettled((settled) => link.tell({ settled })),
+    deps.dirty.onRoom((bytes) => link.setRoom(bytes)),
   ];
   const closed = link.ended.then(() => {
     for (const unsubscribe of unsubscribes) unsubscribe?.();
@@ -163,6 +164,10 @@ class WorkerLink {
     if (this.isOver) return;
     this.#worker.postMessage(message);
     if (this.#counters.posted()) writeSync(this.#wakeFd, WAKE);
+  }
+
+  setRoom(bytes: number): void {
+    this.#counters.room = bytes;
   }
 
   committed(): void {

@@ -4,6 +4,7 @@ import type { HotAttributes } from '#shared/model/row-codec.ts';
 import { dirtyPath, mapPath } from '../dirty/dirty-paths.ts';
 import { MissingPages } from '../dirty/missing-pages.ts';
 import type { Node, Nodes } from './nodes.ts';
+import type { WrittenHere } from './questions.ts';
 
 const PRIVATE = 0o600;
 const NANOS = 1_000_000_000n;
@@ -16,6 +17,8 @@ export interface LiveFile {
   readonly localInode: bigint;
   /** Undefined: the whole file is here. */
   readonly missing: MissingPages | undefined;
+  /** So large it may become. */
+  readonly sizeMax: number;
   /** Of its growth the main thread knows up to here. */
   toldTo: number;
   /** Pages are being brought: who changes the file waits for them. */
@@ -49,8 +52,8 @@ export class LiveFiles {
     return this.#files.size === 0 ? undefined : this.#files.get(node.inodeId);
   }
 
-  /** One writer more, as the main thread knows already. `missing` are the pages of which it has told. */
-  begin(node: Node, missing?: SharedArrayBuffer): LiveFile {
+  /** One writer more, as the main thread knows already, who has told what there is to know. */
+  begin(node: Node, { missing, sizeMax }: Partial<WrittenHere>): LiveFile {
     const before = this.#files.get(node.inodeId);
     if (before && !before.isSettled) {
       before.writers++;
@@ -64,6 +67,7 @@ export class LiveFiles {
       fd,
       localInode,
       missing: missing && new MissingPages(mapPath(this.#dir, node.inodeId), missing),
+      sizeMax: sizeMax ?? Number.POSITIVE_INFINITY,
       toldTo: 0,
       waiting: undefined,
       writers: 1,

@@ -2,6 +2,9 @@ import type { LiveFile } from './live-files.ts';
 import type { Node } from './nodes.ts';
 import type { OpenFile, OpenFiles } from './open-files.ts';
 
+/** With less room than that in the cache, writes are counted one by one. */
+const PASSING_ROOM_MIN = 256 << 20;
+
 /** How a file that is written here is opened: by the kernel itself where it goes that way already, or `mayPass`. */
 function liveOpen(open: OpenFiles, node: Node, { live, mayPass }: { live: LiveFile; mayPass: boolean }): OpenFile {
   const { backings } = open;
@@ -15,12 +18,20 @@ function liveOpen(open: OpenFiles, node: Node, { live, mayPass }: { live: LiveFi
 }
 
 export function readerOf(open: OpenFiles, node: Node, live: LiveFile): OpenFile {
-  return liveOpen(open, node, { live, mayPass: mayPass(node) });
+  return liveOpen(open, node, { live, mayPass: false });
 }
 
-export function writerOf(open: OpenFiles, node: Node, live: LiveFile): OpenFile {
-  return { ...liveOpen(open, node, { live, mayPass: mayPass(node) }), isWriter: true };
+/** `room`: what is left for files that are written. */
+export function writerOf(open: OpenFiles, node: Node, { live, room }: { live: LiveFile; room: number }): OpenFile {
+  return { ...liveOpen(open, node, { live, mayPass: mayPass(live, room) }), isWriter: true };
 }
 
-/** What goes to a store is written by way of us, who then know of every change. */
-const mayPass = (node: Node): boolean => node.syncIntervalMs === undefined;
+/**
+ * What goes to a store is written by way of us, who then know of every change; and so is what might take more room than there
+ * is, or more than it may.
+ */
+function mayPass({ node, missing, sizeMax }: LiveFile, room: number): boolean {
+  return (
+    node.syncIntervalMs === undefined && !missing && sizeMax === Number.POSITIVE_INFINITY && room >= PASSING_ROOM_MIN
+  );
+}

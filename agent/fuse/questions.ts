@@ -67,6 +67,8 @@ export type Question =
   | { readonly ask: 'fill'; readonly id: InodeId; readonly pages: readonly number[] }
   /** Reads a written file of which some pages are missing. */
   | { readonly ask: 'readWritten'; readonly id: InodeId; readonly offset: number; readonly size: number }
+  /** Waits for room to write so many bytes. */
+  | { readonly ask: 'room'; readonly bytes: number }
   | { readonly ask: 'syncRows' }
   | { readonly ask: 'lock'; readonly lock: LockQuestion }
   | { readonly ask: 'statfs' };
@@ -87,10 +89,17 @@ export interface WirePatch {
   readonly mtime?: bigint | 'now';
 }
 
+/** Of a file that is open for writing. */
+export interface WrittenHere {
+  /** The pages that are not here. */
+  readonly missing: SharedArrayBuffer | undefined;
+  /** So large it may become, because of a quota. */
+  readonly sizeMax: number | undefined;
+}
+
 export type Answer =
-  /** `missing`: of a file that is written, the pages that are not here. */
-  | { readonly row: Uint8Array; readonly missing?: SharedArrayBuffer }
-  | { readonly missing: SharedArrayBuffer | undefined }
+  | ({ readonly row: Uint8Array } & Partial<WrittenHere>)
+  | WrittenHere
   | { readonly entries: readonly { readonly name: Name; readonly row: Uint8Array }[] }
   /** `handle` undefined: the whole file is in the cache now. */
   | { readonly handle: number | undefined }

@@ -6,6 +6,7 @@ import type { Inode } from '#shared/model/inode.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import { SELF, SETGID } from '#shared/namespace/access.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
+import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { CachedFile, DataCache, Fetch, Room } from '../cache/data-cache.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import type { LockQuestion, MountLocks } from './mount-locks.ts';
@@ -51,7 +52,7 @@ export class Service {
   #handles = 0;
 
   /** `locks`: where they are shared with other nodes. */
-  constructor(fd: number, deps: ServiceDeps, locks: MountLocks | undefined) {
+  constructor(fd: number, deps: ServiceDeps & { readonly feed: ChangeFeed }, locks: MountLocks | undefined) {
     this.#fd = fd;
     this.#deps = deps;
     this.#mountLocks = locks;
@@ -109,6 +110,7 @@ export class Service {
   }
 
   close(): void {
+    this.#writing.close();
     for (const abort of this.#running.values()) abort.abort(new LeatError('interrupted', 'the mount is going away'));
     for (const { file } of this.#open.values()) file.close();
     this.#open.clear();
@@ -175,6 +177,7 @@ export class Service {
         return { done: true };
       case 'create':
       case 'write':
+      case 'room':
       case 'fill':
       case 'flush':
       case 'sync':

@@ -63,6 +63,7 @@ export class Session {
   readonly rows: Rows | undefined;
   readonly nodes: Nodes;
   readonly live: LiveFiles;
+  readonly counters: Counters;
   readonly otherNames = new OtherNames(() => this.nodes);
   readonly changes = new ChangedDirectories();
   readonly reply = new Reply(REQUEST_DATA_MAX);
@@ -79,6 +80,7 @@ export class Session {
     this.options = options;
     this.rows = rows;
     this.#means = means;
+    this.counters = means.counters;
     this.reply.isEachCloseTold = options.sharesLocks;
     this.timeouts = new Timeouts(options.leaseMs);
     const { bytes } = options.root;
@@ -104,7 +106,7 @@ export class Session {
 
   /** Before each request: what has been committed shows from now on. */
   refresh(): void {
-    const { commits } = this.#means.counters;
+    const { commits } = this.counters;
     if (commits === this.#commits) return;
     this.#commits = commits;
     this.snapshots++;

@@ -3,13 +3,16 @@ import type { InodeId } from '#shared/model/ids.ts';
 import { toText } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import type { Actor, Namespace } from '#shared/namespace/namespace.ts';
+import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { DirtyFile } from '../dirty/dirty-file.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import type { Answer, Question } from './questions.ts';
+import { UnlimitedDirectories } from './unlimited-directories.ts';
 
 interface WritingDeps {
   readonly namespace: Namespace;
   readonly dirty: DirtyFiles;
+  readonly feed: ChangeFeed;
 }
 
 type Ask<Kind extends Question['ask']> = Question & { readonly ask: Kind };
@@ -18,21 +21,32 @@ type Ask<Kind extends Question['ask']> = Question & { readonly ask: Kind };
 export class WritingService {
   readonly #deps: WritingDeps;
 
+  /** Directories that are in no quota. */
+  readonly #unlimited: UnlimitedDirectories;
+
   constructor(deps: WritingDeps) {
     this.#deps = deps;
+    this.#unlimited = new UnlimitedDirectories(deps.feed);
   }
 
-  async answer(actor: Actor, question: Ask<'create' | 'write' | 'fill' | 'flush' | 'sync'>): Promise<Answer> {
+  close(): void {
+    this.#unlimited.close();
+  }
+
+  async answer(actor: Actor, question: Ask<'create' | 'write' | 'room' | 'fill' | 'flush' | 'sync'>): Promise<Answer> {
     const { dirty } = this.#deps;
     switch (question.ask) {
       case 'create': {
-        const { path, mode, umask, ...at } = question;
+        const { path, mode, umask, directory, name } = question;
         const inode = await this.#deps.namespace.create(actor, path, { mode, umask, holder: dirty.holder });
-        dirty.created({ directory: at.directory, name: at.name }, inode);
-        return { row: encodeRow(inode) };
+        const file = dirty.created({ directory, name }, inode);
+        return { row: encodeRow(inode), missing: undefined, sizeMax: await this.#sizeMax(file) };
       }
       case 'write':
         return this.#open(actor, question);
+      case 'room':
+        await dirty.demandRoom(question.bytes);
+        return { done: true };
       case 'fill':
         await dirty.reader(this.file(question.id)).fill(question.pages);
         return { done: true };
@@ -54,14 +68,24 @@ export class WritingService {
     const known = this.#deps.dirty.get(id);
     if (known) {
       this.#deps.dirty.again(known, { isTruncated });
-      return { missing: known.missing?.memory };
+      return { missing: known.missing?.memory, sizeMax: await this.#sizeMax(known) };
     }
     const found = await this.#deps.namespace.stat(actor, path, { toWrite: true });
     const { inode } = found;
     if (inode.id !== id) throw new LeatError('changed', `${toText(path)}: another file has this name now`);
     if (inode.kind !== 'file') throw new LeatError('isDirectory', `${toText(path)}: is no file`);
-    const { missing } = await this.#deps.dirty.open(found, { directory, name }, { isTruncated });
-    return { row: encodeRow(inode), ...(missing && { missing: missing.memory }) };
+    const file = await this.#deps.dirty.open(found, { directory, name }, { isTruncated });
+    return { row: encodeRow(inode), missing: file.missing?.memory, sizeMax: await this.#sizeMax(file) };
+  }
+
+  /** What a quota leaves it. Most directories have none, which is known by then. */
+  async #sizeMax(file: DirtyFile): Promise<number | undefined> {
+    const { directory } = file.at ?? {};
+    if (directory === undefined || this.#unlimited.has(directory)) return undefined;
+    const found = file.rowOf && (await this.#deps.namespace.find(file.rowOf));
+    if (found?.bytesLeft !== undefined) return found.inode.size + found.bytesLeft;
+    this.#unlimited.add(directory);
+    return undefined;
   }
 
   file(id: InodeId): DirtyFile {

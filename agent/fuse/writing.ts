@@ -62,14 +62,14 @@ export class Writing {
       if (code !== errno.EEXIST || flags & O_EXCL) return session.error(request.unique, code);
       this.#openFound(request, { parent, name, flags });
     };
-    session.ask(request, question, (answer) => this.#created(request, { parent, name, row: rowIn(answer) }), refused);
+    session.ask(request, question, (answer) => this.#created(request, { parent, name }, answer), refused);
   }
 
   open(request: Request): void {
     const node = this.#session.node(request);
     const isTruncated = (u32(request, 40) & O_TRUNC) !== 0;
     this.begin(request, { node, isTruncated }, (live) => {
-      this.#open.opened(request, writerOf(this.#open, node, live));
+      this.#open.opened(request, this.#writerOf(node, live));
     });
   }
 
@@ -86,7 +86,7 @@ export class Writing {
     node.attributes ??= session.attributesOf(node);
     session.ask(request, question, (answer) => {
       if ('row' in answer) node.attributes ??= must(attributesAt(answer.row));
-      const live = session.live.begin(node, 'missing' in answer ? answer.missing : undefined);
+      const live = session.live.begin(node, 'missing' in answer ? answer : {});
       if (isTruncated) live.toldTo = 0;
       then(live);
     });
@@ -101,6 +101,13 @@ export class Writing {
   write(request: Request): void {
     const live = this.#liveOf(this.#open.get(request));
     const range = within({ offset: u64(request, 48), length: u32(request, 56) });
+    if (range.offset + range.length > live.sizeMax) throw new Refusal(errno.EDQUOT);
+    if (this.#session.counters.takeRoom(range.length)) return this.#write(request, live, range);
+    const kept = { ...request, bytes: Buffer.from(request.bytes.subarray(0, request.length)) };
+    this.#session.ask(request, { ask: 'room', bytes: range.length }, () => this.#write(kept, live, range));
+  }
+
+  #write(request: Request, live: LiveFile, range: BytesRange): void {
     this.#changing(request, live, range, (bytes) => {
       const written = locally(() => writeSync(live.fd, bytes, WRITE_DATA, range.length, range.offset));
       this.#tellProgress(live, range);
@@ -127,6 +134,7 @@ export class Writing {
     const live = this.#liveOf(this.#open.get(request));
     const mode = u32(request, 64);
     const range = within({ offset: u64(request, 48), length: u64(request, 56) });
+    if (!(mode & FALLOC_KEEP_SIZE) && range.offset + range.length > live.sizeMax) throw new Refusal(errno.EDQUOT);
     // Room alone changes no content.
     const changed = mode & ~FALLOC_KEEP_SIZE ? range : { offset: range.offset, length: 0 };
     this.#changing(request, live, changed, () => {
@@ -236,13 +244,18 @@ export class Writing {
     return this.#session.live.get(node) ?? refuse(errno.EBADF);
   }
 
-  #created(request: Request, made: { readonly parent: Node; readonly name: Name; readonly row: Uint8Array }): void {
+  #writerOf(node: Node, live: LiveFile): OpenFile {
+    return writerOf(this.#open, node, { live, room: this.#session.counters.room });
+  }
+
+  #created(request: Request, { parent, name }: { readonly parent: Node; readonly name: Name }, answer: Answer): void {
     const session = this.#session;
-    session.changes.changed(made.parent.inodeId);
-    const node = session.enter(made.parent, made.name, made.row);
-    const live = session.live.begin(node);
-    node.attributes ??= must(attributesAt(made.row));
-    this.#open.created(request, writerOf(this.#open, node, live));
+    const row = rowIn(answer);
+    session.changes.changed(parent.inodeId);
+    const node = session.enter(parent, name, row);
+    const live = session.live.begin(node, 'missing' in answer ? answer : {});
+    node.attributes ??= must(attributesAt(row));
+    this.#open.created(request, this.#writerOf(node, live));
   }
 
   #openFound(
@@ -258,7 +271,7 @@ export class Writing {
       this.begin(request, { node, isTruncated: (flags & O_TRUNC) !== 0 }, (live) => {
         session.enter(parent, name, row);
         session.nodes.forget(node.id, 1); // one lookup of the two
-        this.#open.created(request, writerOf(this.#open, node, live));
+        this.#open.created(request, this.#writerOf(node, live));
       });
     });
   }

@@ -17,6 +17,8 @@ export interface AgentInfo {
   readonly cache: {
     readonly capacityBytes: number;
     readonly usedBytes: number;
+    /** Written here, and not in a store (yet, or because there is none). */
+    readonly dirtyBytes: number;
     readonly files: number;
     readonly hitBytes: number;
     readonly fetchedBytes: number;

@@ -243,3 +243,13 @@ describe.each(DRIVERS)('files of a bucket, $name', (one) => {
     expect(stdout).toBe('x');
   });
 });
+
+describe('a cache that is full of what was written', () => {
+  it('says so where nothing can be stored, and waits for the store where it can', async () => {
+    await start([], { 'cache.size': '16MiB' });
+    await expect(writeFile(at('here'), Buffer.alloc(20 * MIB))).rejects.toMatchObject({ code: 'ENOSPC' });
+    await unlink(at('here'));
+    for (let i = 0; i < 5; i++) await writeFile(at(`s3/${i}`), Buffer.alloc(6 * MIB, i));
+    for (let i = 0; i < 5; i++) expect(await readFile(at(`s3/${i}`))).toEqual(Buffer.alloc(6 * MIB, i));
+  });
+});
