@@ -165,11 +165,17 @@ export class DirtyFiles {
     this.#track(streamOn({ ...this.#deps, journal: this.#journal }, file, progress));
   }
 
-  /** What the process before has left under way. */
-  async recover(): Promise<void> {
+  /**
+   * What the process before has left under way goes on to be settled, as if its last writer had just closed it. `writers`: those
+   * who outlived the process, by what they write.
+   */
+  async recover(writers: ReadonlyMap<InodeId, number> = new Map()): Promise<void> {
     await this.#room.countOld(this.#deps.dir);
-    const settle = (file: DirtyFile) => this.#track(this.#settle(this.#begin(file, false)));
-    await recover({ ...this.#deps, journal: this.#journal }, settle);
+    const found = (file: DirtyFile) => {
+      this.#begin(file, false).writers = writers.get(file.id) ?? 0;
+      if (file.writers === 0) this.#track(this.#settle(file));
+    };
+    await recover({ ...this.#deps, journal: this.#journal }, { isOpen: (id) => writers.has(id), found });
   }
 
   async close(): Promise<void> {

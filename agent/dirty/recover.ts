@@ -1,4 +1,5 @@
 import { toLeatError } from '#shared/model/faults.ts';
+import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode, MountId } from '#shared/model/inode.ts';
 import { toText } from '#shared/model/names.ts';
 import type { Namespace } from '#shared/namespace/namespace.ts';
@@ -17,8 +18,14 @@ interface RecoverDeps {
 
 const NOWHERE = { size: 0, mtime: 0n, generation: 0 };
 
-/** What a process that was killed has left: each file goes on to be settled, as if its last writer had just closed it. */
-export async function recover(deps: RecoverDeps, settle: (file: DirtyFile) => void): Promise<void> {
+interface Recovered {
+  /** Whose writers outlived the process. */
+  readonly isOpen: (id: InodeId) => boolean;
+  readonly found: (file: DirtyFile) => void;
+}
+
+/** What a process that was killed has left. */
+export async function recover(deps: RecoverDeps, { isOpen, found: goOn }: Recovered): Promise<void> {
   const { dir, namespace, journal, log } = deps;
   const leftBehind = journal.begun; // by now: files that settle begin others
   for (const at of journal.all) {
@@ -27,7 +34,10 @@ export async function recover(deps: RecoverDeps, settle: (file: DirtyFile) => vo
     const size = file.stat()?.size;
     if (found && size !== undefined) {
       file.missing = MissingPages.find(file.mapPath, size);
-      settle(file);
+      goOn(file);
+    } else if (isOpen(at.id)) {
+      file.at = undefined; // removed, and kept by who has it open
+      goOn(file);
     } else if (size === undefined || size === 0) {
       file.remove();
       journal.end(at.id);
