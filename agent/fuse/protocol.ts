@@ -59,6 +59,7 @@ export const Init = {
   POSIX_ACL: 1 << 20,
   MAX_PAGES: 1 << 22,
   CACHE_SYMLINKS: 1 << 23,
+  HANDLE_KILLPRIV_V2: 1 << 28,
   SETXATTR_EXT: 1 << 29,
   INIT_EXT: 1 << 30,
 } as const;
@@ -76,6 +77,7 @@ export const SetAttr = {
   MTIME: 32,
   ATIME_NOW: 128,
   MTIME_NOW: 256,
+  KILL_SUIDGID: 1 << 11,
 } as const;
 
 export const Notify = { INVAL_INODE: 2, INVAL_ENTRY: 3 } as const;

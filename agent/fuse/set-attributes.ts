@@ -1,3 +1,4 @@
+import { withoutSetId } from '#shared/model/mode-bits.ts';
 import { attributesAt, type HotAttributes } from '#shared/model/row-codec.ts';
 import { rowIn } from './metadata.ts';
 import type { Node } from './nodes.ts';
@@ -13,7 +14,7 @@ const NANOS = 1_000_000_000n;
 export function setAttributes(session: Session, writing: Writing, request: Request): void {
   const node = session.node(request);
   const valid = u32(request, 40);
-  const patch = patchOf(request, valid);
+  const patch = { ...patchOf(request, valid), ...lostBy(session, node, valid) };
   if (!(valid & SetAttr.SIZE)) return change(session, request, { node, patch });
   const size = u64(request, 56);
   const live = session.live.get(node);
@@ -34,6 +35,12 @@ export function setAttributes(session: Session, writing: Writing, request: Reque
     const done = () => session.ask(request, { ask: 'flush', id: node.inodeId }, flushed, refused);
     writing.truncate(request, begun, { size, done });
   });
+}
+
+/** A program that is cut by who is neither its owner nor root. */
+function lostBy(session: Session, node: Node, valid: number): WirePatch {
+  const mode = valid & SetAttr.KILL_SUIDGID ? session.attributesOf(node)?.mode : undefined;
+  return mode === undefined || withoutSetId(mode) === mode ? {} : { mode: withoutSetId(mode) };
 }
 
 function patchOf(request: Request, valid: number): WirePatch {

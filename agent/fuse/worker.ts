@@ -11,6 +11,7 @@ import { Locks } from './locks.ts';
 import * as metadata from './metadata.ts';
 import * as xattrs from './xattrs.ts';
 import { setAttributes } from './set-attributes.ts';
+import * as setId from './set-id.ts';
 import { Init, Init2, Op, OUT_HEADER, REQUEST_DATA_MAX } from './protocol.ts';
 import type { SyncIntervals, ToWorker } from './questions.ts';
 import { errno, isWriting, type Request, u32, u64 } from './requests.ts';
@@ -190,10 +191,10 @@ function handlers(session: Session, { files, directories, locks, writing }: Part
     [Op.STATFS, (request) => metadata.statfs(session, request)],
     [Op.FORGET, (request) => metadata.forget(session, request)],
     [Op.BATCH_FORGET, (request) => metadata.forgetMany(session, request)],
-    [Op.OPEN, (request) => (isWriting(u32(request, 40)) ? writing : files).open(request)],
+    [Op.OPEN, setId.opening(session, (request) => (isWriting(u32(request, 40)) ? writing : files).open(request))],
     [Op.CREATE, (request) => writing.create(request)],
-    [Op.WRITE, (request) => writing.write(request)],
-    [Op.FALLOCATE, (request) => writing.allocate(request)],
+    [Op.WRITE, setId.writing(session, (request) => writing.write(request))],
+    [Op.FALLOCATE, setId.allocating(session, (request) => writing.allocate(request))],
     [Op.LSEEK, (request) => writing.seek(request)],
     [Op.FLUSH, (request) => writing.flush(request, locks.closing(request))],
     [Op.FSYNC, (request) => writing.sync(request)],
@@ -235,6 +236,7 @@ function init(session: Session, request: Request): void {
     Init.PARALLEL_DIROPS |
     Init.MAX_PAGES |
     Init.CACHE_SYMLINKS |
+    Init.HANDLE_KILLPRIV_V2 |
     Init.SETXATTR_EXT |
     Init.INIT_EXT |
     (hasAcls ? Init.POSIX_ACL : 0) |

@@ -1,4 +1,5 @@
 import { LeatError } from '../model/faults.ts';
+import { STICKY } from '../model/mode-bits.ts';
 import type { Inode } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
 import { aclAllows } from './acl.ts';
@@ -9,8 +10,6 @@ import { accessAclOf } from './row-acls.ts';
 export const READ = 4;
 export const WRITE = 2;
 export const SEARCH = 1;
-export const SETGID = 0o2000;
-export const STICKY = 0o1000;
 const GROUP_BITS = 0o070;
 
 const SUPERUSER = 0;

@@ -1,7 +1,8 @@
 import { LeatError } from '../model/faults.ts';
 import { heldTime, type Inode, isSpecialKind, type Nanos } from '../model/inode.ts';
+import { SETGID, withoutSetId } from '../model/mode-bits.ts';
 import { type Path, toText } from '../model/names.ts';
-import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, SETGID, WRITE } from './access.ts';
+import { demandAccess, demandOwner, demandWritable, isInGroup, isSuperuser, WRITE } from './access.ts';
 import { opened } from './closing.ts';
 import {
   asRead,
@@ -20,9 +21,6 @@ import type { Actor, AttributePatch, Expectation } from './namespace.ts';
 import { expectSame } from './remove.ts';
 import { resolve } from './resolve.ts';
 import { permissionsWith } from './row-acls.ts';
-
-const SETUID = 0o4000;
-const GROUP_EXECUTE = 0o010;
 
 export async function setAttributes(
   context: Context,
@@ -55,9 +53,8 @@ function modeAfter(actor: Actor, inode: Inode, { mode, uid, gid }: AttributePatc
     const mayKeep = actor.checked || isSuperuser(actor) || isInGroup(actor, gid ?? inode.gid);
     return mode & (mayKeep ? 0o7777 : 0o7777 & ~SETGID);
   }
-  if ((uid === undefined && gid === undefined) || inode.kind !== 'file') return inode.mode;
-  // Setgid without the group's x once meant mandatory locking, and is no privilege.
-  return inode.mode & ~(inode.mode & GROUP_EXECUTE ? SETUID | SETGID : SETUID);
+  if ((uid === undefined && gid === undefined) || inode.kind === 'directory') return inode.mode;
+  return withoutSetId(inode.mode);
 }
 
 function demandAllowed(actor: Actor, place: Place, patch: AttributePatch): void {

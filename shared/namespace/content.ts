@@ -1,10 +1,11 @@
 import { isFault, LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
 import type { Inode } from '../model/inode.ts';
+import { withoutSetId } from '../model/mode-bits.ts';
 import { type Path, toText } from '../model/names.ts';
 import { usageOf } from '../model/quota.ts';
 import type { StoreEntry } from '../ports/under-store.ts';
-import { demandAccess, demandChange, SELF, WRITE } from './access.ts';
+import { demandAccess, demandChange, isSuperuser, SELF, WRITE } from './access.ts';
 import {
   asRead,
   commit,
@@ -105,7 +106,10 @@ async function look(
   if (before) demandAccess(actor, before, WRITE);
   const fresh = () => newInode(context, actor, directory, { kind: 'file', mode, id: context.newId() });
   const place = before ?? placeOf(directory, name, fresh());
-  const { origin, inode } = place;
+  const { origin } = place;
+  // As write(2): of a program that another has written over, nobody runs as its owner.
+  const isOver = before !== undefined && !isSuperuser(actor);
+  const inode = isOver ? { ...before.inode, mode: withoutSetId(before.inode.mode) } : place.inode;
   if (!origin) {
     const next = 'mount one with `leat mount`';
     throw new LeatError('readOnly', `${toText(path)}: no store is mounted here to keep its bytes; ${next}`);
@@ -164,7 +168,8 @@ async function finish(
   // A finish that is repeated because its answer was lost finds its own.
   const isOwn = entry.fingerprint !== undefined && now.fingerprint === entry.fingerprint;
   if (actor.request?.isRetry && isOwn) return now;
-  const row = revised(now, { ...content, generation: now.generation + 1 });
+  const mode = isSuperuser(actor) ? now.mode : withoutSetId(now.mode);
+  const row = revised(now, { ...content, mode, generation: now.generation + 1 });
   const put = { act: 'put', key: keyIn(target.directory, target.name), when: asRead(now), row } as const;
   return (await commit(context, actor, [put])).committed ? row : undefined;
 }

@@ -1,10 +1,11 @@
 import { LeatError } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
 import { type Inode, type InodeKind, isSpecialKind } from '../model/inode.ts';
+import { SETGID } from '../model/mode-bits.ts';
 import { joinPath, namesOf, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import { usageOf } from '../model/quota.ts';
 import type { RowKey } from '../ports/metastore.ts';
-import { demandAccess, demandWritable, isInGroup, isSuperuser, SEARCH, SETGID, WRITE } from './access.ts';
+import { demandAccess, demandWritable, isInGroup, isSuperuser, SEARCH, WRITE } from './access.ts';
 import { confirmed } from './closing.ts';
 import { asRead, commit, type Context, inodeAt, keyIn, keyToTell, nanosOf, type Place, retried } from './context.ts';
 import { forgotten, keptFirstAt, locationOf, newDirectoryId } from './directory-keys.ts';

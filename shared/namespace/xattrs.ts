@@ -1,7 +1,8 @@
 import { LeatError } from '../model/faults.ts';
 import type { Inode } from '../model/inode.ts';
+import { SETGID, STICKY } from '../model/mode-bits.ts';
 import { type Path, toText } from '../model/names.ts';
-import { demandAccess, demandOwner, isInGroup, isSuperuser, SETGID, STICKY, WRITE } from './access.ts';
+import { demandAccess, demandOwner, isInGroup, isSuperuser, WRITE } from './access.ts';
 import { ACCESS_ACL, ACL_BYTES_MAX, DEFAULT_ACL, parseAcl } from './acl.ts';
 import { changeRow } from './attributes.ts';
 import { type Context, nanosOf, type Place } from './context.ts';

@@ -4,7 +4,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ACCESS_ACL, type Acl, DEFAULT_ACL, encodeAcl } from '#shared/namespace/acl.ts';
 import { EMBEDDED, homeOf, JOINED } from '../support/bindings.ts';
 import { openMountStage, type MountStage } from '../support/mounted.ts';
-import { HAS_PYTHON, run } from '../support/run.ts';
+import { asUser } from '../support/other-users.ts';
+import { HAS_PYTHON } from '../support/run.ts';
 
 const isRoot = process.getuid?.() === 0;
 const SEARCHABLE = 0o711;
@@ -42,12 +43,7 @@ for (const binding of [EMBEDDED, JOINED])
     });
     afterEach(() => stage.clear());
 
-    /** What a user's Python prints, in the mounted folder; of a failure the errno. */
-    async function as(uid: number, code: string): Promise<string> {
-      const prelude = `import os\nos.chdir('${stage.at}')\nos.setgroups([])\nos.setgid(${uid})\nos.setuid(${uid})\n`;
-      const { stdout, stderr } = await run('python3', ['-c', `${prelude}${code}`]);
-      return stdout.trim() + (/\[Errno \d+\]/.exec(stderr)?.[0] ?? stderr);
-    }
+    const as = (uid: number, code: string) => asUser(uid, stage.at, code);
     const set = (uid: number, at: string, name: string, hex: string) =>
       as(uid, `os.setxattr('${at}', '${name}', bytes.fromhex('${hex}'))`);
     const get = (at: string, name: string) => as(0, `print(os.getxattr('${at}', '${name}').hex())`);
