@@ -2,9 +2,8 @@ import { withoutSetId } from '#shared/model/mode-bits.ts';
 import { attributesAt } from '#shared/model/row-codec.ts';
 import { rowIn } from './metadata.ts';
 import type { Node } from './nodes.ts';
-import { must, type Request, u32 } from './requests.ts';
+import { isWriting, must, type Request, u32 } from './requests.ts';
 import type { Session } from './session.ts';
-import { isWriting } from './writing.ts';
 
 const SUPERUSER = 0;
 const OPEN_KILL_SUIDGID = 1;
