@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { ABOVE_ROOT, type InodeId } from '#shared/model/ids.ts';
-import { joinPath, type Name, type Path } from '#shared/model/names.ts';
+import { joinPath, type Name, type Path, PATH_BYTES_MAX } from '#shared/model/names.ts';
 import { attributesAt, decodeRow, type HotAttributes, idAt } from '#shared/model/row-codec.ts';
 import type { Rows } from '../embedded/lmdb-rows.ts';
 import { ChangedDirectories } from './changed-directories.ts';
@@ -219,7 +219,9 @@ export class Session {
   }
 
   childPath(parent: Node, name: Name): Path {
-    return joinPath(this.pathOf(parent), name);
+    const path = joinPath(this.pathOf(parent), name);
+    // The kernel goes step by step and knows no whole path; the API, and the stores below, know no longer one.
+    return path.length > PATH_BYTES_MAX ? refuse(errno.ENAMETOOLONG) : path;
   }
 
   /** Takes in what a row says: one lookup more of its node. */
