@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import { NAME_BYTES_MAX, type Name } from '#shared/model/names.ts';
+import { joinPath, NAME_BYTES_MAX, type Name, type Path, PATH_BYTES_MAX } from '#shared/model/names.ts';
 import { IN_HEADER } from './protocol.ts';
 import type { Caller } from './questions.ts';
 
@@ -43,6 +43,12 @@ export function nameAt(request: Request, at: number): { readonly name: Name; rea
   const name = request.bytes.toString('latin1', at, end) as Name;
   if (name.length > NAME_BYTES_MAX) throw new Refusal(errno.ENAMETOOLONG);
   return { name, end: end + 1 };
+}
+
+/** The kernel goes name by name, and knows no whole path; the API and the stores know none that is longer than this. */
+export function stepTo(directory: Path, name: Name): Path {
+  const path = joinPath(directory, name);
+  return path.length > PATH_BYTES_MAX ? refuse(errno.ENAMETOOLONG) : path;
 }
 
 export const u32 = (request: Request, at: number): number => request.bytes.readUInt32LE(at);

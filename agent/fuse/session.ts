@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs';
 import { ABOVE_ROOT, type InodeId } from '#shared/model/ids.ts';
-import { joinPath, type Name, type Path, PATH_BYTES_MAX } from '#shared/model/names.ts';
+import type { Name, Path } from '#shared/model/names.ts';
 import { attributesAt, decodeRow, type HotAttributes, idAt } from '#shared/model/row-codec.ts';
 import type { Rows } from '../embedded/lmdb-rows.ts';
 import { ChangedDirectories } from './changed-directories.ts';
@@ -10,7 +10,7 @@ import { contentOf, Node, Nodes, pathOf, ROOT_NODE } from './nodes.ts';
 import { OtherNames } from './other-names.ts';
 import { ATTR_REPLY_BYTES, ENTRY_BYTES, OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
 import type { Answer, Question, SyncIntervals, ToMain } from './questions.ts';
-import { errno, must, Refusal, refuse, type Request, type Unique } from './requests.ts';
+import { errno, must, Refusal, refuse, type Request, type Unique, stepTo } from './requests.ts';
 import { Timeouts } from './timeouts.ts';
 
 /** Rows younger than this may still be taken back: the namespace confirms them. */
@@ -219,9 +219,7 @@ export class Session {
   }
 
   childPath(parent: Node, name: Name): Path {
-    const path = joinPath(this.pathOf(parent), name);
-    // The kernel goes step by step and knows no whole path; the API, and the stores below, know no longer one.
-    return path.length > PATH_BYTES_MAX ? refuse(errno.ENAMETOOLONG) : path;
+    return stepTo(this.pathOf(parent), name);
   }
 
   /** Takes in what a row says: one lookup more of its node. */

@@ -33,11 +33,11 @@ for (const binding of BINDINGS)
     });
     afterAll(() => stage.clear());
 
-    const fails = async (place: string, expected: Expected, by: { readonly uid?: number } = {}) =>
+    const refused = async (place: string, expected: Expected, by: { readonly uid?: number } = {}) =>
       expect(await attempts({ d: place }, Object.keys(expected), by)).toEqual(expected);
 
     it('changes of a store that is mounted read-only', async () => {
-      await fails(at('kept'), {
+      await refused(at('kept'), {
         'open(d + "/file").read()': 'ok',
         'open(d + "/file", "r+")': 'EROFS',
         'open(d + "/file", "w")': 'EROFS',
@@ -88,13 +88,13 @@ for (const binding of BINDINGS)
         'os.rename(d + "/sticky/own", d + "/sticky/file")': 'EPERM',
         'os.unlink(d + "/sticky/own")': 'ok',
       };
-      await fails(place, expected, { uid: SOMEBODY });
+      await refused(place, expected, { uid: SOMEBODY });
     });
 
     it('names and paths that are too long', async () => {
       const place = at('one', 'long');
       await mkdir(place);
-      await fails(place, {
+      await refused(place, {
         'os.mkdir(d + "/" + 255 * "n")': 'ok',
         'open(d + "/" + 255 * "f", "w")': 'ok',
         'os.mkdir(d + "/" + 256 * "n")': 'ENAMETOOLONG',
@@ -126,7 +126,7 @@ for (const binding of BINDINGS)
       await symlink('end', join(place, 'way0'));
       for (let i = 1; i <= 41; i++) await symlink(`way${i - 1}`, join(place, `way${i}`));
       await writeFile(join(place, 'end'), 'end');
-      await fails(place, {
+      await refused(place, {
         'os.stat(d + "/a")': 'ELOOP',
         'open(d + "/b")': 'ELOOP',
         'open(d + "/a", "w")': 'ELOOP',
@@ -140,7 +140,7 @@ for (const binding of BINDINGS)
     });
 
     it('what is no directory, a directory, there already, or not empty', async () => {
-      await fails(at('one'), {
+      await refused(at('one'), {
         'os.stat(d + "/file/x")': 'ENOTDIR',
         'os.stat(d + "/file/")': 'ENOTDIR',
         'os.mkdir(d + "/file/x")': 'ENOTDIR',
@@ -174,7 +174,7 @@ for (const binding of BINDINGS)
     });
 
     it('moves from one store to another, and out of the mount', async () => {
-      await fails(stage.at, {
+      await refused(stage.at, {
         'os.rename(d + "/one/file", d + "/two/other")': 'EXDEV',
         'os.rename(d + "/one/full", d + "/two/other")': 'EXDEV',
         'os.link(d + "/one/file", d + "/two/other")': 'EXDEV',
@@ -184,7 +184,7 @@ for (const binding of BINDINGS)
     });
 
     it('to take away or move what a store is mounted on', async () => {
-      await fails(stage.at, {
+      await refused(stage.at, {
         'os.rmdir(d + "/two")': 'EBUSY',
         'os.rename(d + "/two", d + "/moved")': 'EBUSY',
         'os.rmdir(d)': 'EBUSY',
@@ -200,7 +200,7 @@ for (const binding of BINDINGS)
       await mkdir(source);
       await writeFile(join(source, 'file'), 'text');
       await stage.start([source], { set: { 'fuse.profile': 'training' } });
-      await fails(stage.at, {
+      await refused(stage.at, {
         'open(d + "/file").read()': 'ok',
         'open(d + "/file", "r+")': 'EROFS',
         'open(d + "/new", "w")': 'EROFS',
