@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { BINDINGS, DIRECT, homeOf, JOINED } from '../support/bindings.ts';
+import { BINDINGS, DIRECT, homeOf, JOINED, LIBFUSE } from '../support/bindings.ts';
 import type { Daemon } from '../support/daemon.ts';
 import { lockers } from '../support/locker.ts';
 import { openMountStage, type MountStage } from '../support/mounted.ts';
@@ -26,7 +26,7 @@ print(database.execute("select count(*) from t").fetchone()[0])
 const { locker, clear } = lockers();
 afterEach(clear);
 
-for (const binding of [...BINDINGS, DIRECT])
+for (const binding of [...BINDINGS, LIBFUSE, DIRECT])
   describe.runIf(binding.isThere && HAS_PYTHON)(`locks on a mount, ${binding.name}`, () => {
     const home = homeOf(binding);
     let stage: MountStage;
