@@ -13,7 +13,7 @@ import { type ContentReader, readerOf, restingReader } from './content-reader.ts
 import { DirtyFile } from './dirty-file.ts';
 import { HeldRoom } from './held-room.ts';
 import { makeShards } from './dirty-paths.ts';
-import { recover } from './recover.ts';
+import { abandonUploads, recover } from './recover.ts';
 import { type Progress, streamCut, streamOn } from './streaming.ts';
 import { untilDone } from './until-done.ts';
 import { type TakeOverDeps, takenOver } from './take-over.ts';
@@ -175,6 +175,7 @@ export class DirtyFiles {
       this.#begin(file, false).writers = writers.get(file.id) ?? 0;
       if (file.writers === 0) this.#track(this.#settle(file));
     };
+    this.#track(abandonUploads({ ...this.#deps, journal: this.#journal }, this.#ended.signal));
     await recover({ ...this.#deps, journal: this.#journal }, { isOpen: (id) => writers.has(id), found });
   }
 

@@ -27,7 +27,6 @@ interface Recovered {
 /** What a process that was killed has left. */
 export async function recover(deps: RecoverDeps, { isOpen, found: goOn }: Recovered): Promise<void> {
   const { dir, namespace, journal, log } = deps;
-  const leftBehind = journal.begun; // by now: files that settle begin others
   for (const at of journal.all) {
     const found = await namespace.find(at);
     const file = new DirtyFile(dir, at, found?.inode ?? ({ ...NOWHERE, id: at.id } as Inode));
@@ -43,8 +42,17 @@ export async function recover(deps: RecoverDeps, { isOpen, found: goOn }: Recove
       journal.end(at.id);
     } else log(`${toText(at.name)}: its entry is gone; what was written to it is ${file.path}`);
   }
-  for (const { mount, key, upload } of leftBehind) {
-    const store = deps.storeOf(mount);
+}
+
+/** Uploads that it has left in stores. A store that is away must not keep the agent from starting: it is asked again at the next start. */
+export async function abandonUploads(
+  { storeOf, journal, log }: Pick<RecoverDeps, 'storeOf' | 'journal' | 'log'>,
+  signal: AbortSignal,
+): Promise<void> {
+  // Those that are under way by now: others begin as soon as files settle.
+  for (const { mount, key, upload } of journal.begun) {
+    if (signal.aborted) return;
+    const store = storeOf(mount);
     await store?.abandonUpload(key, upload).then(
       () => journal.over(upload),
       (error: unknown) => log(`an upload that was cut off could not be given up: ${toLeatError(error).message}`),

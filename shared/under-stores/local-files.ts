@@ -73,6 +73,27 @@ export async function copyNew(from: Buffer, to: Buffer, entry: StoreEntry): Prom
   await applyAttributes(to, entry.kind, entry);
 }
 
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'];
+
+/**
+ * Gives a file a name that nothing has yet: in one step by a hard link. Where there are none (FAT, some network file systems) the name is
+ * looked at first, and who takes it in between is replaced.
+ */
+export async function nameNew(temporary: Buffer, path: Buffer, link: typeof fs.link = fs.link): Promise<void> {
+  try {
+    await link(temporary, path);
+  } catch (error) {
+    if (!NO_LINKS.includes(codeOf(error))) throw error;
+    const isTaken = await fs.lstat(path).then(
+      () => true,
+      (absent: unknown) => !isAbsence(absent),
+    );
+    if (isTaken) throw new LeatError('exists', 'exists', { cause: error });
+    return fs.rename(temporary, path);
+  }
+  await fs.unlink(temporary);
+}
+
 /** The owner first: a chown takes set-id bits away. A symlink has no mode of its own, and is never gone through. */
 export async function applyAttributes(path: Buffer, kind: StoredKind, attributes: StoreAttributes): Promise<void> {
   const { mode, uid, gid, mtime } = attributes;

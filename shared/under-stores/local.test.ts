@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { StoreKey } from '../model/inode.ts';
 import type { UnderStore } from '../ports/under-store.ts';
+import { nameNew } from './local-files.ts';
 import { localUnderStore } from './local.ts';
 
 const key = (text: string) => text as StoreKey;
@@ -130,4 +131,17 @@ describe('a folder', () => {
     const read = store.read(key('a'), anything, change, { ...(fingerprint !== undefined && { fingerprint }) });
     await expect(read).rejects.toMatchObject({ kind: 'changed' });
   });
+});
+
+it('gives a new file its name also where there are no hard links, and never one that is taken', async () => {
+  const [made, name] = [join(root, 'made'), join(root, 'name')].map((path) => Buffer.from(path)) as [Buffer, Buffer];
+  const link = async () => {
+    throw Object.assign(new Error('link'), { code: 'EPERM', syscall: 'link' });
+  };
+  writeFileSync(made, 'one');
+  await nameNew(made, name, link);
+  expect(readFileSync(name, 'utf8')).toBe('one');
+  writeFileSync(made, 'two');
+  await expect(nameNew(made, name, link)).rejects.toMatchObject({ kind: 'exists' });
+  expect(readFileSync(name, 'utf8')).toBe('one');
 });

@@ -22,6 +22,7 @@ import {
   demandVersion,
   demandWanted,
   entryAt,
+  nameNew,
   READ_FLAGS,
   syncDirectory,
   writeNew,
@@ -220,8 +221,7 @@ class LocalUnderStore implements UnderStore {
 
   async #place(temporary: Buffer, key: StoreKey, when: WriteOptions['when']): Promise<StoreEntry> {
     if (when === 'absent') {
-      await fs.link(temporary, this.#folder.path(key));
-      await fs.unlink(temporary);
+      await nameNew(temporary, this.#folder.path(key));
     } else {
       // No file system can do this in one step; who writes in between is found out by the next listing.
       if (when !== undefined && (await this.#entry(key))?.fingerprint !== when)
