@@ -63,7 +63,11 @@ export function getAttributes(session: Session, request: Request): void {
     const leftMs = session.leftOf(node.parent?.inodeId ?? ABOVE_ROOT, node.name, row);
     session.sendAttributes(request.unique, node, found, leftMs);
   };
-  session.ask(request, { ask: 'stat', path: session.pathOf(node) }, take, kept);
+  const lost = (code: number) => {
+    if (code === errno.ENOENT && session.otherNames.leave(node)) getAttributes(session, request);
+    else kept(code);
+  };
+  session.ask(request, { ask: 'stat', path: session.pathOf(node) }, take, lost);
 }
 
 export function makeDirectory(session: Session, request: Request): void {

@@ -1,5 +1,6 @@
 import type { HardLink } from '#shared/model/inode.ts';
 import type { Name } from '#shared/model/names.ts';
+import type { ChangedRow } from './invalidation.ts';
 import type { Node, Nodes } from './nodes.ts';
 
 /**
@@ -38,6 +39,22 @@ export class OtherNames {
     if (node.attributes) node.attributes = { ...node.attributes, names: node.names, links: node.names.length };
     const next = node.names.find((each) => this.put(node, each));
     if (!next) this.#note(node);
+  }
+
+  /** By others, who may have put a node elsewhere. */
+  changed({ directory, name, before, after }: ChangedRow): void {
+    const parent = this.#nodes().find({ inodeId: directory, generation: 0 });
+    if (parent && before && before.inodeId !== after?.inodeId) this.parted(parent, name);
+    const node = after && this.#nodes().find(after);
+    if (node) this.#note(node);
+  }
+
+  /** Where it was seen it is not any more. True: there is another place to look. */
+  leave(node: Node): boolean {
+    const { parent, name } = node;
+    if (!parent || node.names.length === 0) return false;
+    this.parted(parent, name);
+    return node.parent !== parent || node.name !== name;
   }
 
   /** False: the kernel has not seen the directory, so there is no path that we could tell. */

@@ -146,6 +146,7 @@ function receive(session: Session, { files, locks }: Pick<Parts, 'files' | 'lock
     for (const { after, hasSetTime } of message.changed)
       if (after && hasSetTime) session.changes.timesSet(after.inodeId);
     const notices = message.changed.flatMap((row) => noticeOf(session.nodes, row) ?? []);
+    for (const row of message.changed) session.otherNames.changed(row);
     if (notices.length > 0) session.post({ notices });
   } else if ('settled' in message) {
     const node = session.live.settled(message.settled.id, message.settled.generation);
