@@ -58,6 +58,7 @@ function nouns(api: ReturnType<typeof hc<Api>>['v1']) {
     content: api.content,
     events: api.events,
     mounts: api.mounts,
+    quotas: api.quotas,
     agent: api.agent,
   };
 }

@@ -14,6 +14,9 @@ import { fsStat } from './fs-stat.ts';
 import { info } from './info.ts';
 import { mount } from './mount.ts';
 import { mounts } from './mounts.ts';
+import { quotaLs } from './quota-ls.ts';
+import { quotaRm } from './quota-rm.ts';
+import { quotaSet } from './quota-set.ts';
 import { unmount } from './unmount.ts';
 import { up } from './up.ts';
 
@@ -34,6 +37,9 @@ export const commands: readonly Command[] = [
   fsRm,
   fsLoad,
   fsFree,
+  quotaSet,
+  quotaLs,
+  quotaRm,
   events,
   cost,
 ];

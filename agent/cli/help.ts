@@ -4,6 +4,7 @@ const GROUPS = [
   { title: 'The agent', has: (name: string) => ['up', 'down', 'info'].includes(name) },
   { title: 'Stores', has: (name: string) => name.includes('mount') },
   { title: 'Files', has: (name: string) => name.startsWith('fs ') || name === 'events' },
+  { title: 'Quotas', has: (name: string) => name.startsWith('quota ') },
   { title: 'The cloud', has: (name: string) => name === 'cost' },
 ];
 

@@ -10,6 +10,7 @@ import { filesApi } from './files.ts';
 import { type ApiEnv, guard } from './guard.ts';
 import { mountsApi } from './mounts.ts';
 import { namespaceApi } from './namespace.ts';
+import { quotasApi } from './quotas.ts';
 import { rowsApi } from './rows.ts';
 import { xattrsApi } from './xattrs.ts';
 
@@ -23,6 +24,7 @@ export function createApi(deps: ApiDeps) {
     .route('/v1/content', contentApi(deps))
     .route('/v1/events', eventsApi(deps))
     .route('/v1/mounts', mountsApi(deps))
+    .route('/v1/quotas', quotasApi(deps))
     .route('/v1/agent', agentApi(deps))
     .route('/v1/agents', agentsApi(deps))
     .route('/v1/namespace', namespaceApi(deps))
