@@ -6,10 +6,10 @@ import { type MountInfo, mountInfo } from '#functions/api/mounts.ts';
 import { namespaceEvents } from '#shared/feed/events.ts';
 import { isFault, toLeatError } from '#shared/model/faults.ts';
 import { MOUNTS } from '#shared/model/ids.ts';
-import { ROOT_PATH } from '#shared/model/names.ts';
 import type { LockSession } from '#shared/namespace/namespace.ts';
 import { type ApiServer, isLoopback, serveApi } from './api-server.ts';
 import { type AgentFile, findAgent, removeAgentFile, writeAgentFile } from './cli/agent-file.ts';
+import { capacityAt } from './capacity.ts';
 import { cachedContent } from './content.ts';
 import { type AgentOptions, type Core, type End, endAll } from './core.ts';
 import { keptText } from './joined/kept-text.ts';
@@ -23,8 +23,6 @@ import { LEAT_VERSION } from './package.ts';
 
 const SESSION_BYTES = 8;
 const TOKEN_BYTES = 32;
-/** What `df` shows of a store that has no limit. */
-const BOUNDLESS = { total: 2 ** 50, free: 2 ** 50 };
 
 export interface Agent {
   readonly address: Omit<AgentFile, 'at'>;
@@ -147,7 +145,7 @@ async function openMount(at: string, { data, config, allowOther, log }: AgentOpt
       source,
       fetchFor: (found) => stores.fetchFor(found),
       flushed: () => metastore.flushed(),
-      capacity: () => capacityOf(core),
+      capacity: (path) => capacityAt({ namespace, stores, data, cacheBytes: config['cache.size'] }, path),
       log,
     },
   );
@@ -194,13 +192,6 @@ function startApi(options: AgentOptions, core: Core, { facts, token, stop }: Api
     }),
   });
   return serveApi((request) => api.fetch(request), listen);
-}
-
-/** Of the store at the root, or of the only one; several have nothing that could be added up. */
-async function capacityOf({ namespace, stores }: Core): Promise<{ readonly total: number; readonly free: number }> {
-  const mounts = await namespace.mounts();
-  const shown = mounts.find(({ path }) => path === ROOT_PATH) ?? (mounts.length === 1 ? mounts[0] : undefined);
-  return (shown && (await stores.of(shown.id)?.capacity())) ?? BOUNDLESS;
 }
 
 function holderOf(data: string): string {

@@ -1,8 +1,8 @@
 import { ABOVE_ROOT } from '#shared/model/ids.ts';
-import type { Name } from '#shared/model/names.ts';
+import { type Name, ROOT_PATH } from '#shared/model/names.ts';
 import { attributesAt, decodeRow, idAt } from '#shared/model/row-codec.ts';
 import { nodeKindIn } from './node-kinds.ts';
-import type { Node } from './nodes.ts';
+import { type Node, pathOf } from './nodes.ts';
 import { OUT_HEADER } from './protocol.ts';
 import type { Answer, Question } from './questions.ts';
 import { errno, FIRST_ARGUMENT, must, nameAt, refuse, Refusal, type Request, u32, u64 } from './requests.ts';
@@ -159,7 +159,9 @@ export function withRow(session: Session, request: Request, use: (bytes: Uint8Ar
 }
 
 export function statfs(session: Session, request: Request): void {
-  session.ask(request, { ask: 'statfs' }, (answer) => {
+  const node = session.nodes.get(request.node);
+  const path = (node && pathOf(node)) ?? ROOT_PATH;
+  session.ask(request, { ask: 'statfs', path }, (answer) => {
     if (!('total' in answer)) throw new Refusal(errno.EIO);
     const { reply } = session;
     const BLOCK = 4096;
@@ -167,8 +169,8 @@ export function statfs(session: Session, request: Request): void {
     reply.u64(OUT_HEADER, Math.floor(answer.total / BLOCK));
     reply.u64(OUT_HEADER + 8, Math.floor(answer.free / BLOCK));
     reply.u64(OUT_HEADER + 16, Math.floor(answer.free / BLOCK));
-    reply.u64(OUT_HEADER + 24, 2 ** 40);
-    reply.u64(OUT_HEADER + 32, 2 ** 40 - session.nodes.size);
+    reply.u64(OUT_HEADER + 24, answer.files);
+    reply.u64(OUT_HEADER + 32, answer.filesFree);
     reply.u32(OUT_HEADER + 40, BLOCK);
     reply.u32(OUT_HEADER + 44, 255);
     reply.u32(OUT_HEADER + 48, BLOCK);

@@ -73,8 +73,9 @@ export class OpenFiles {
   #add(at: number, file: OpenFile): void {
     const { node, reads, isWriter = false, isDirect = false } = file;
     const handle = this.#open.add(file);
-    // What is written through a store is to be known to be there, or not, when it is closed.
-    const flush = isWriter && node.syncIntervalMs !== undefined ? 0 : Fopen.NOFLUSH;
+    // What is written through a store, or under a quota, is to be known to be there, or not, when it is closed.
+    const isLimited = (this.#session.live.get(node)?.sizeMax ?? Infinity) < Infinity;
+    const flush = isWriter && (node.syncIntervalMs !== undefined || isLimited) ? 0 : Fopen.NOFLUSH;
     if (reads.from === 'live') this.#session.live.joined(node);
     if (reads.from === 'kernel') {
       return this.#session.reply.opened(at, handle, Fopen.PASSTHROUGH | flush, reads.backing);

@@ -1,6 +1,7 @@
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Lock } from '#shared/model/locks.ts';
 import type { Name, Path } from '#shared/model/names.ts';
+import type { Capacity } from '../capacity.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import type { Settled } from '../dirty/dirty-files.ts';
 import type { LockQuestion } from './mount-locks.ts';
@@ -71,7 +72,7 @@ export type Question =
   | { readonly ask: 'room'; readonly bytes: number }
   | { readonly ask: 'syncRows' }
   | { readonly ask: 'lock'; readonly lock: LockQuestion }
-  | { readonly ask: 'statfs' };
+  | { readonly ask: 'statfs'; readonly path: Path };
 
 /** Of the stores, in milliseconds. */
 export interface SyncIntervals {
@@ -105,7 +106,7 @@ export type Answer =
   | { readonly handle: number | undefined }
   /** What is in the way of a lock. */
   | { readonly inTheWay: Lock | undefined }
-  | { readonly total: number; readonly free: number }
+  | Capacity
   /** The main thread has replied to the kernel by itself. */
   | { readonly done: true };
 

@@ -4,10 +4,12 @@ import { invariant, LeatError, toLeatError } from '#shared/model/faults.ts';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import { SETGID } from '#shared/model/mode-bits.ts';
+import type { Path } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import { SELF } from '#shared/namespace/access.ts';
 import type { Actor, Found, Namespace } from '#shared/namespace/namespace.ts';
 import type { ChangeFeed } from '#shared/ports/change-feed.ts';
+import type { Capacity } from '../capacity.ts';
 import type { CachedFile, DataCache, Fetch, Room } from '../cache/data-cache.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import type { LockQuestion, MountLocks } from './mount-locks.ts';
@@ -23,7 +25,7 @@ export interface ServiceDeps {
   readonly dirty: DirtyFiles;
   readonly fetchFor: (found: Found) => Fetch;
   readonly flushed: () => Promise<void>;
-  readonly capacity: () => Promise<{ readonly total: number; readonly free: number }>;
+  readonly capacity: (path: Path) => Promise<Capacity>;
   readonly log: (message: string) => void;
   /** Marks the commits of this mount. */
   readonly source: string;
@@ -184,7 +186,7 @@ export class Service {
       case 'sync':
         return this.#writing.answer(actor, question);
       case 'statfs':
-        return this.#deps.capacity();
+        return this.#deps.capacity(question.path);
     }
   }
 

@@ -119,6 +119,7 @@ export class Writing {
 
   truncate(request: Request, live: LiveFile, { size, done }: { readonly size: number; done(): void }): void {
     if (size > FILE_BYTES_MAX) throw new Refusal(errno.EFBIG);
+    if (size > live.sizeMax) throw new Refusal(errno.EDQUOT);
     // Of the page that is cut, what stays has to be here.
     const cut = { offset: size, length: size % PAGE_BYTES === 0 ? 0 : 1 };
     this.#changing(request, live, cut, () => {

@@ -1,4 +1,6 @@
 import type { AttributePatch } from '#shared/namespace/namespace.ts';
+import type { Path } from '#shared/model/names.ts';
+import type { Capacity } from '../capacity.ts';
 import { errno, refuse } from '../fuse/requests.ts';
 import { type Answering, answering } from './answers.ts';
 import type { Binding, Handler, Native } from './binding.ts';
@@ -13,7 +15,7 @@ const DONE = [0] as const;
 export interface HandlersDeps extends Answering {
   readonly operations: Operations;
   readonly files: OpenFiles;
-  readonly capacity: () => Promise<{ readonly total: number; readonly free: number }>;
+  readonly capacity: (path: Path) => Promise<Capacity>;
   readonly flushed: () => Promise<void>;
 }
 
@@ -52,7 +54,7 @@ function attributeHandlers(binding: Binding, deps: HandlersDeps) {
     utimens: (native: Native, operation: number, path: string, ...words: number[]) =>
       utimens(native, operation, path, timesIn(native, words)),
     statfs: on('statfs', {
-      act: async (_path: string) => [0, statfsOf(await deps.capacity())],
+      act: async (path: string) => [0, statfsOf(await deps.capacity(pathOf(path)))],
       blank: () => [NO_STATFS],
     }),
   };

@@ -2,6 +2,7 @@ import { LeatError } from '#shared/model/faults.ts';
 import { inodeNumber } from '#shared/model/ids.ts';
 import type { Inode, Nanos } from '#shared/model/inode.ts';
 import { NAME_BYTES_MAX, type Path, parsePath } from '#shared/model/names.ts';
+import type { Capacity } from '../capacity.ts';
 import { TYPE_BITS } from '../fuse/node-kinds.ts';
 
 const STAT_INTS = 18;
@@ -35,7 +36,7 @@ export function statOf(inode: Inode): Uint32Array {
 }
 
 /** The numbers of a `struct statvfs`; counts of blocks have 32 bits, so that blocks are as large as it takes. */
-export function statfsOf({ total, free }: { readonly total: number; readonly free: number }): Uint32Array {
+export function statfsOf({ total, free, files, filesFree }: Capacity): Uint32Array {
   let block = BLOCK;
   while (total / block >= UINT) block *= 2;
   const blocksFree = Math.floor(free / block);
@@ -46,9 +47,9 @@ export function statfsOf({ total, free }: { readonly total: number; readonly fre
     Math.floor(total / block),
     blocksFree,
     blocksFree,
-    FILES,
-    FILES,
-    FILES,
+    Math.min(files, FILES),
+    Math.min(filesFree, FILES),
+    Math.min(filesFree, FILES),
     0,
     0,
     NAME_BYTES_MAX,

@@ -162,5 +162,5 @@ export async function roomOn({ quotas: { usage } }: Context, way: readonly Place
 }
 
 export async function roomAt(context: Context, actor: Actor, path: Path): Promise<Room> {
-  return roomOn(context, await resolve(context, actor, path));
+  return context.quotas.usage.isNone() ? {} : roomOn(context, await resolve(context, actor, path));
 }

@@ -44,6 +44,10 @@ export class UsageRecords implements UsageCount {
 
   async start(): Promise<void> {}
 
+  isNone(): boolean {
+    return false;
+  }
+
   async counted(id: InodeId): Promise<void> {
     const found = (await recordAt<Partial<Counted>>(this.#deps.metastore, quotaKey(id)))?.value;
     const { entries = 0, bytes = 0, at, tookMs = 0 } = found ?? {};

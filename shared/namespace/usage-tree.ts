@@ -18,6 +18,8 @@ export interface UsageCount {
   /** Before anything is changed. */
   start(): Promise<void>;
   stop(): Promise<void>;
+  /** There is no quota anywhere, as far as is known without looking. */
+  isNone(): boolean;
   /** Resolves when the tree has been counted. */
   counted(id: InodeId): Promise<void>;
   /** The same anew, whatever is known. */
@@ -109,6 +111,10 @@ export class UsageTree implements UsageCount {
     this.#unsubscribe();
     await this.#reader;
     this.#progressed();
+  }
+
+  isNone(): boolean {
+    return this.#directories.size === 0;
   }
 
   async counted(id: InodeId): Promise<void> {

@@ -106,7 +106,7 @@ export async function sharedTable({ feedMs }: { readonly feedMs: () => number | 
         source: crypto.randomUUID(),
         fetchFor,
         flushed: async () => {},
-        capacity: async () => ({ total: 1, free: 1 }),
+        capacity: async () => ({ total: 1, free: 1, files: 1, filesFree: 1 }),
         log: (line) => process.stderr.write(`${line}\n`),
       },
     );
