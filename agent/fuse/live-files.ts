@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { HotAttributes } from '#shared/model/row-codec.ts';
 import { dirtyPath, mapPath } from '../dirty/dirty-paths.ts';
@@ -83,10 +83,17 @@ export class LiveFiles {
   settled(id: InodeId, generation: number | undefined): Node | undefined {
     const live = this.#files.get(id);
     if (!live || live.writers > 0) return undefined;
+    const { node } = live;
+    // Where rows cannot be read from here, this is all that is known of the file.
+    const shown = node.attributes && this.shown(node, node.attributes);
+    if (shown) {
+      const isDirty = existsSync(dirtyPath(this.#dir, id));
+      node.attributes = { ...shown, isDirty, generation: generation ?? shown.generation };
+    }
     this.#nodes().unpin(id, generation);
     live.isSettled = true;
     this.#closeUnused(id, live);
-    return live.node;
+    return node;
   }
 
   joined(node: Node): void {
