@@ -22,7 +22,7 @@ export interface ContentDeps {
 
 /** The bytes of files through this node's cache. */
 export function cachedContent(deps: ContentDeps): Content {
-  const { namespace, cache } = deps;
+  const { namespace, cache, dirty } = deps;
   return {
     async *read(found, range, signal) {
       const file = openFile(deps, found);
@@ -51,6 +51,8 @@ export function cachedContent(deps: ContentDeps): Content {
       return freed;
     },
     cachedBytes: (inode) => cache.cachedBytes(inode),
+    written: () => dirty.report(),
+    retryWritten: () => dirty.retry(),
   };
 }
 

@@ -63,6 +63,8 @@ export function cloudApi({
       load: () => refuse('caches belong to agents'),
       free: () => refuse('caches belong to agents'),
       cachedBytes: () => 0,
+      written: () => refuse('files are written at agents'),
+      retryWritten: () => refuse('files are written at agents'),
     },
     // An answer is sent when it is whole: followers come again every few seconds. Agents tell at once.
     events: namespaceEvents({ feed: untilReady(followedLog({ log: changes, sleep })), metastore }),

@@ -9,6 +9,7 @@ import { fsLoad } from './fs-load.ts';
 import { fsLs } from './fs-ls.ts';
 import { fsMkdir } from './fs-mkdir.ts';
 import { fsMv } from './fs-mv.ts';
+import { fsRecover } from './fs-recover.ts';
 import { fsRm } from './fs-rm.ts';
 import { fsStat } from './fs-stat.ts';
 import { info } from './info.ts';
@@ -40,6 +41,7 @@ export const commands: readonly Command[] = [
   quotaSet,
   quotaLs,
   quotaRm,
+  fsRecover,
   events,
   cost,
 ];

@@ -16,6 +16,8 @@ export interface Stamp {
   readonly mtime: Nanos;
 }
 
+type Known = Pick<Inode, 'id' | 'size' | 'mtime' | 'generation' | 'dirty'>;
+
 /** One file that is written here: where its bytes lie, and what its row says of them. */
 export class DirtyFile {
   readonly #dir: string;
@@ -26,6 +28,8 @@ export class DirtyFile {
   row: Stamp & { readonly generation: number };
   /** The row says that it is dirty. */
   isDirty: boolean;
+  /** Why it could not be stored when that was last tried. */
+  trouble: string | undefined;
   /** Who has it open for writing. */
   writers = 0;
   /** It has been written, whatever its times say: they were set since. */
@@ -39,7 +43,7 @@ export class DirtyFile {
   #fd: number | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(dir: string, at: RowKey, inode: Inode) {
+  constructor(dir: string, at: RowKey, inode: Known) {
     this.#dir = dir;
     this.id = inode.id;
     this.at = at;

@@ -15,11 +15,12 @@ import { HeldRoom } from './held-room.ts';
 import { makeShards } from './dirty-paths.ts';
 import { abandonUploads, recover } from './recover.ts';
 import { type Progress, streamCut, streamOn } from './streaming.ts';
-import { untilDone } from './until-done.ts';
+import { Hurry, untilDone } from './until-done.ts';
 import { type TakeOverDeps, takenOver } from './take-over.ts';
 import { Journal } from './journal.ts';
 import { movesIn } from './moves.ts';
-import { persist, type PersistDeps } from './persist.ts';
+import { demandPersisted, persist, type PersistDeps } from './persist.ts';
+import { reportOf } from './report.ts';
 
 export interface DirtyFilesDeps extends PersistDeps, TakeOverDeps, CommitDeps {
   readonly feed: ChangeFeed;
@@ -39,6 +40,8 @@ export interface Settled {
  * good where they have none. What is under way survives the death of the process.
  */
 export class DirtyFiles {
+  /** How much more may be written. */
+  readonly room: HeldRoom;
   readonly #settledListeners = new Set<(settled: Settled) => void>();
   readonly #deps: DirtyFilesDeps;
   readonly #journal: Journal;
@@ -46,12 +49,12 @@ export class DirtyFiles {
   readonly #opening = new Map<InodeId, Promise<unknown>>();
   readonly #unsubscribe: () => void;
   readonly #ended = new AbortController();
+  readonly #hurry = new Hurry();
   readonly #behind = new Set<Promise<void>>();
-  readonly #room: HeldRoom;
 
   constructor(deps: DirtyFilesDeps) {
     this.#deps = deps;
-    this.#room = new HeldRoom(deps.cache, () => this.#files.values());
+    this.room = new HeldRoom(deps.cache, { written: () => this.#files.values(), mayCome: () => this.#behind.size > 0 });
     makeShards(deps.dir);
     this.#journal = new Journal(`${deps.dir}/journal`);
     this.#unsubscribe = deps.feed.subscribe((event) => this.#follow(event));
@@ -64,21 +67,6 @@ export class DirtyFiles {
 
   get(id: InodeId): DirtyFile | undefined {
     return this.#files.get(id);
-  }
-
-  /** Under way: written, or on their way to a store. */
-  get count(): number {
-    return this.#files.size;
-  }
-
-  /** Called with the bytes that files may still grow, now and as that changes. */
-  onRoom(listener: (bytes: number) => void): () => void {
-    return this.#room.onRoom(listener);
-  }
-
-  /** Waits until there is room for so many bytes, as long as some may be made by what is on its way to stores. */
-  demandRoom(bytes: number): Promise<void> {
-    return this.#room.demand(bytes, () => this.#behind.size > 0);
   }
 
   onSettled(listener: (settled: Settled) => void): () => void {
@@ -170,7 +158,7 @@ export class DirtyFiles {
    * who outlived the process, by what they write.
    */
   async recover(writers: ReadonlyMap<InodeId, number> = new Map()): Promise<void> {
-    await this.#room.countOld(this.#deps.dir);
+    await this.room.countOld(this.#deps.dir);
     const found = (file: DirtyFile) => {
       this.#begin(file, false).writers = writers.get(file.id) ?? 0;
       if (file.writers === 0) this.#track(this.#settle(file));
@@ -179,11 +167,21 @@ export class DirtyFiles {
     await recover({ ...this.#deps, journal: this.#journal }, { isOpen: (id) => writers.has(id), found });
   }
 
+  /** What is under way, and what hinders it. */
+  report(): ReturnType<typeof reportOf> {
+    return reportOf(this.#deps, [...this.#files.values()], this.#journal.all);
+  }
+
+  /** Does not wait any longer with what has failed before. */
+  retry(): void {
+    this.#hurry.now();
+  }
+
   async close(): Promise<void> {
     this.#ended.abort();
     while (this.#behind.size > 0) await Promise.allSettled(this.#behind);
     this.#unsubscribe();
-    this.#room.close();
+    this.room.close();
     for (const file of this.#files.values()) {
       await file.stream?.abort().catch(() => undefined); // the journal knows it
       file.close();
@@ -192,24 +190,23 @@ export class DirtyFiles {
   }
 
   #begin(file: DirtyFile, isNew: boolean): DirtyFile {
-    this.#room.begin(file, isNew);
+    this.room.begin(file, isNew);
     if (file.at) this.#journal.note({ ...file.at, id: file.id });
     this.#files.set(file.id, file);
     return file;
   }
 
-  async #persist(file: DirtyFile, { path }: Found): Promise<void> {
-    const persisted = await persist({ ...this.#deps, journal: this.#journal }, file);
-    if (typeof persisted === 'string') return;
-    throw new LeatError(
-      'changed',
-      `${toText(path)}: has another content in its store than the one that was written upon`,
-    );
+  #persist(file: DirtyFile, { path }: Found): Promise<void> {
+    return demandPersisted({ ...this.#deps, journal: this.#journal }, file, path);
   }
 
   #settle(file: DirtyFile): Promise<void> {
-    const log = (what: string) => this.#deps.log(`${toText(file.at?.name ?? '')} could not be stored, ${what}`);
-    return untilDone(() => file.inTurn(() => this.#settleNow(file)), { signal: this.#ended.signal, log });
+    const failed = (trouble: string | undefined) => {
+      file.trouble = trouble;
+      if (trouble) this.#deps.log(`${toText(file.at?.name ?? '')} could not be stored, and is tried again: ${trouble}`);
+    };
+    const { signal } = this.#ended;
+    return untilDone(() => file.inTurn(() => this.#settleNow(file)), { signal, failed, hurry: this.#hurry });
   }
 
   async #settleNow(file: DirtyFile): Promise<void> {
@@ -219,7 +216,7 @@ export class DirtyFiles {
     if (!found) return this.#drop(file);
     if (!file.isDirty) return this.#giveBack(file);
     if (found.writeType === 'MUST_CACHE') {
-      this.#room.rest(file);
+      this.room.rest(file);
       return this.#forget(file, file.row.generation);
     }
     const persisted = await persist({ ...this.#deps, journal: this.#journal }, file);
@@ -237,7 +234,7 @@ export class DirtyFiles {
     log(`${toText(conflict.path)}: its store has got another content; what was written here is ${toText(kept.path)}`);
     this.#files.delete(id);
     this.#journal.end(id);
-    this.#room.rest(file);
+    this.room.rest(file);
     this.#tell({ id, generation: undefined });
     return this.#settleNow(this.#begin(file, false));
   }
@@ -245,14 +242,14 @@ export class DirtyFiles {
   /** What is in the store is an ordinary content of the cache. */
   #giveBack(file: DirtyFile, isKept = true): void {
     const { generation, size } = file.row;
-    this.#room.gone(file);
+    this.room.gone(file);
     if (file.missing || !isKept) file.remove();
     else this.#deps.cache.keep({ id: file.id, generation }, size, file.path);
     this.#forget(file, generation);
   }
 
   #drop(file: DirtyFile): void {
-    this.#room.gone(file);
+    this.room.gone(file);
     file.remove();
     this.#forget(file, undefined);
   }
@@ -284,7 +281,7 @@ export class DirtyFiles {
       // What rests here, with nobody writing it, goes with its last name.
       else if (!file && !to && inode.dirty?.holder === this.#deps.holder) {
         const resting = new DirtyFile(this.#deps.dir, from, inode);
-        this.#room.gone(resting);
+        this.room.gone(resting);
         resting.remove();
       }
     }

@@ -10,20 +10,26 @@ const LOOK_MS = 250;
 const LOOKS_MAX = 300;
 const PAUSE_MS = 100;
 
+interface RoomMeans {
+  readonly written: () => Iterable<DirtyFile>;
+  /** Something is on its way to a store, and gives up its room then. */
+  readonly mayCome: () => boolean;
+}
+
 /**
  * What dirty files take of the cache's room. They are written without anybody being asked, so they are looked at again and
  * again while they are, and whoever writes learns how much is left.
  */
 export class HeldRoom {
   readonly #cache: DataCache;
-  readonly #written: () => Iterable<DirtyFile>;
+  readonly #means: RoomMeans;
   readonly #listeners = new Set<(bytes: number) => void>();
   readonly #held = new Map<DirtyFile, number>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(cache: DataCache, written: () => Iterable<DirtyFile>) {
+  constructor(cache: DataCache, means: RoomMeans) {
     this.#cache = cache;
-    this.#written = written;
+    this.#means = means;
   }
 
   /** Called with the bytes that are left, now and whenever that has been looked at. */
@@ -66,15 +72,15 @@ export class HeldRoom {
 
   /** Counts what is being written; answers the bytes that are left. */
   look(): number {
-    for (const file of this.#written()) if (this.#held.has(file)) this.#count(file);
+    for (const file of this.#means.written()) if (this.#held.has(file)) this.#count(file);
     this.#tell();
     return this.#cache.heldRoom();
   }
 
   /** Waits for room while some may come; `noSpace` when none does. */
-  async demand(bytes: number, mayCome: () => boolean): Promise<void> {
+  async demand(bytes: number): Promise<void> {
     for (let looks = 1; this.look() < bytes; looks++) {
-      if (!mayCome() || looks === LOOKS_MAX) {
+      if (!this.#means.mayCome() || looks === LOOKS_MAX) {
         throw new LeatError(
           'noSpace',
           'what is written here fills the cache; make cache.size larger, or remove something',

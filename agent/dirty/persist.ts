@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isFault, LeatError } from '#shared/model/faults.ts';
+import { isFault, LeatError, toLeatError } from '#shared/model/faults.ts';
 import type { Fingerprint, MountId } from '#shared/model/inode.ts';
-import { toText } from '#shared/model/names.ts';
+import { type Path, toText } from '#shared/model/names.ts';
 import { SELF } from '#shared/namespace/access.ts';
 import type { Found, Namespace, Upload } from '#shared/namespace/namespace.ts';
 import type { StoreEntry, UnderStore } from '#shared/ports/under-store.ts';
@@ -54,6 +54,21 @@ export async function persist(deps: PersistDeps & Journaled, file: DirtyFile): P
     }
   }
   throw new LeatError('contended', 'a file was moved again and again while it was uploaded');
+}
+
+/** For whom a conflict is a failure. */
+export async function demandPersisted(
+  deps: PersistDeps & { readonly journal: Journal },
+  file: DirtyFile,
+  path: Path,
+): Promise<void> {
+  const persisted = await persist(deps, file).catch((error: unknown) => {
+    file.trouble = toLeatError(error).message;
+    throw error;
+  });
+  if (typeof persisted === 'string') return;
+  const what = 'has another content in its store than the one that was written upon';
+  throw new LeatError('changed', `${toText(path)}: ${what}`);
 }
 
 async function settledStamp(file: DirtyFile): Promise<Stamp | undefined> {

@@ -1,6 +1,6 @@
 import { toLeatError } from '#shared/model/faults.ts';
 import type { InodeId } from '#shared/model/ids.ts';
-import type { Inode, MountId } from '#shared/model/inode.ts';
+import type { MountId } from '#shared/model/inode.ts';
 import { toText } from '#shared/model/names.ts';
 import type { Namespace } from '#shared/namespace/namespace.ts';
 import type { UnderStore } from '#shared/ports/under-store.ts';
@@ -29,7 +29,7 @@ export async function recover(deps: RecoverDeps, { isOpen, found: goOn }: Recove
   const { dir, namespace, journal, log } = deps;
   for (const at of journal.all) {
     const found = await namespace.find(at);
-    const file = new DirtyFile(dir, at, found?.inode ?? ({ ...NOWHERE, id: at.id } as Inode));
+    const file = new DirtyFile(dir, at, found?.inode ?? { ...NOWHERE, id: at.id });
     const size = file.stat()?.size;
     if (found && size !== undefined) {
       file.missing = MissingPages.find(file.mapPath, size);

@@ -97,7 +97,7 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
     }),
     rows?.hot?.onWritten(() => link.committed()),
     deps.dirty.onSettled((settled) => link.tell({ settled })),
-    deps.dirty.onRoom((bytes) => link.setRoom(bytes)),
+    deps.dirty.room.onRoom((bytes) => link.setRoom(bytes)),
   ];
   const closed = link.ended.then(() => {
     for (const unsubscribe of unsubscribes) unsubscribe?.();

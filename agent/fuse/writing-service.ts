@@ -45,7 +45,7 @@ export class WritingService {
       case 'write':
         return this.#open(actor, question);
       case 'room':
-        await dirty.demandRoom(question.bytes);
+        await dirty.room.demand(question.bytes);
         return { done: true };
       case 'fill':
         await dirty.reader(this.file(question.id)).fill(question.pages);

@@ -67,6 +67,16 @@ export function contentApi(deps: ApiDeps) {
         const lines = ReadableStream.from(loadLines(content, c.var.actor, path, c.req.raw.signal));
         return c.body(lines, 200, { 'content-type': 'application/x-ndjson' });
       })
+      /** Written files that are not in their store yet, or whose entry was lost: `{files: [{path, bytes, state, reason, local}]}`. */
+      .get('/written', ownerOnly, async (c) => {
+        const files = await content.written();
+        return c.json({ files: files.map((file) => ({ ...file, ...(file.path && { path: toText(file.path) }) })) });
+      })
+      /** Tries again at once what could not be stored. */
+      .post('/written/retry', ownerOnly, (c) => {
+        content.retryWritten();
+        return c.json({ retrying: true }, 202);
+      })
       /** Drops what is cached of a file or of all files below a directory; answers how many `files` and `bytes`. */
       .post('/free', ownerOnly, body(At), async (c) =>
         c.json(await content.free(c.var.actor, c.req.valid('json').path)),

@@ -35,6 +35,22 @@ export interface Content {
   /** Drops what is cached of a file, or of every file below a directory. */
   free(actor: Actor, path: Path): Promise<{ readonly files: number; readonly bytes: number }>;
   cachedBytes(inode: Inode): number;
+  /** Written files that are not where they are to be: in their store, or settled where they have none. */
+  written(): Promise<readonly WrittenFileInfo[]>;
+  /** Tries again what could not be stored. */
+  retryWritten(): void;
+}
+
+export interface WrittenFileInfo {
+  /** Absent: no entry leads to it any more. */
+  readonly path?: Path;
+  readonly bytes: number;
+  /** `open`: somebody writes it. `waiting`: for its store. `lost`: its entry is gone, its bytes are in `local`. */
+  readonly state: 'open' | 'waiting' | 'lost';
+  /** Why it could not be stored, the last time. */
+  readonly reason?: string;
+  /** Where its bytes are on the machine of the agent. */
+  readonly local: string;
 }
 
 export interface ApiDeps {

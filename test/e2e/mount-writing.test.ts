@@ -207,7 +207,13 @@ describe.each(DRIVERS)('files of a bucket, $name', (one) => {
     await server.down();
     await expect(writeFile(at('s3/f'), 'while it was away')).rejects.toMatchObject({ code: 'EIO' });
     expect(await readFile(at('s3/f'), 'utf8')).toBe('while it was away');
+    const leat = cliOn(stage.data);
+    expect(await leat('fs', 'recover')).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/^waiting +17 B +\/s3\/f +/),
+    });
     await server.up();
+    await expect.poll(async () => (await leat('fs', 'recover')).code, { timeout: 60_000 }).toBe(0);
     await expect.poll(async () => (await objectAt('f')).toString(), { timeout: 60_000 }).toBe('while it was away');
   }, 120_000);
 

@@ -57,6 +57,8 @@ export function api(
       },
       free: async () => ({ files: 0, bytes: 0 }),
       cachedBytes: () => 4,
+      written: async () => [],
+      retryWritten: () => {},
     },
     events,
     authenticate: byToken({ owner: { uid: 0, gid: 0, groups: [] }, token: TOKEN, loopback }),
