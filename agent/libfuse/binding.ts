@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module';
+import module from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { LeatError } from '#shared/model/faults.ts';
@@ -36,7 +36,7 @@ const RTLD_NODELETE = 0x1000;
 export function loadBinding(): Binding {
   const platform = `${process.platform}-${process.arch}`;
   try {
-    const folder = dirname(createRequire(import.meta.url).resolve('fuse-native/package.json'));
+    const folder = dirname(module.createRequire(import.meta.url).resolve('fuse-native/package.json'));
     const builds = join(folder, 'prebuilds', platform);
     keepLoaded(join(builds, 'libfuse.so'));
     return opened(join(builds, 'node.napi.node'), constants.dlopen.RTLD_LAZY) as Binding;
@@ -60,7 +60,7 @@ function keepLoaded(library: string): void {
 }
 
 function opened(library: string, flags: number): unknown {
-  const module = { exports: {} as unknown };
-  process.dlopen(module, library, flags);
-  return module.exports;
+  const loaded = { exports: {} as unknown };
+  process.dlopen(loaded, library, flags);
+  return loaded.exports;
 }

@@ -1,6 +1,7 @@
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LIBFUSE } from '../support/bindings.ts';
 import { cliOn, LEAT, openStage, type Stage } from '../support/cli.ts';
 import { run, type Ran } from '../support/run.ts';
 
@@ -47,13 +48,15 @@ describe('the bundle', () => {
     expect((await run(bundle, ['--version'])).stdout).toBe((await run(process.execPath, [LEAT, '--version'])).stdout);
     await mkdir(join(stage.folder, 'store'));
     await writeFile(join(stage.folder, 'store', 'file'), 'bytes');
-    const up = await stage.up(['./store', '--at', 'mnt'], bundle);
-    expect(await readFile(join(stage.folder, 'mnt', 'file'), 'utf8')).toBe('bytes');
-    expect(up.output()).toMatch(/^ {2}leat info --data/m);
-    const leat = cliOn(join(stage.folder, 'data'));
-    expect((await leat('fs', 'cat', '/file')).stdout).toBe('bytes');
-    expect((await leat('down')).code).toBe(0);
-    expect(await up.ended).toBe(0);
+    for (const driver of LIBFUSE.isThere ? ['kernel', 'libfuse'] : ['kernel']) {
+      const up = await stage.up(['./store', '--at', 'mnt', '--set', `fuse.driver=${driver}`], bundle);
+      expect(await readFile(join(stage.folder, 'mnt', 'file'), 'utf8')).toBe('bytes');
+      expect(up.output()).toMatch(/^ {2}leat info --data/m);
+      const leat = cliOn(join(stage.folder, 'data'));
+      expect((await leat('fs', 'cat', '/file')).stdout).toBe('bytes');
+      expect((await leat('down')).code).toBe(0);
+      expect(await up.ended).toBe(0);
+    }
   });
 });
 
