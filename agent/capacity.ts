@@ -3,6 +3,7 @@ import { isFault } from '#shared/model/faults.ts';
 import { type Path, ROOT_PATH } from '#shared/model/names.ts';
 import { SELF } from '#shared/namespace/access.ts';
 import type { Found, Namespace } from '#shared/namespace/namespace.ts';
+import type { DataCache } from './cache/data-cache.ts';
 import type { Stores } from './stores.ts';
 
 /** What `df` shows of what has no limit. */
@@ -22,7 +23,7 @@ export interface CapacityDeps {
   readonly stores: Pick<Stores, 'of'>;
   /** On the disk where written files lie that are in no store. */
   readonly data: string;
-  readonly cacheBytes: number;
+  readonly cache: Pick<DataCache, 'usage'>;
 }
 
 /**
@@ -57,7 +58,9 @@ async function ofStore({ stores }: CapacityDeps, { origin }: Found): Promise<Pic
   return (origin && (await stores.of(origin.mount)?.capacity())) ?? { total: BOUNDLESS, free: BOUNDLESS };
 }
 
-async function ofDisk({ data, cacheBytes }: CapacityDeps): Promise<Pick<Capacity, 'total' | 'free'>> {
+async function ofDisk({ data, cache }: CapacityDeps): Promise<Pick<Capacity, 'total' | 'free'>> {
   const { blocks, bavail, bsize } = await statfs(data);
-  return { total: Math.min(cacheBytes, blocks * bsize), free: Math.min(cacheBytes, bavail * bsize) };
+  const { capacityBytes, dirtyBytes } = cache.usage();
+  const left = Math.max(0, capacityBytes - dirtyBytes);
+  return { total: Math.min(capacityBytes, blocks * bsize), free: Math.min(left, bavail * bsize) };
 }

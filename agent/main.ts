@@ -145,7 +145,7 @@ async function openMount(at: string, { data, config, allowOther, log }: AgentOpt
       source,
       fetchFor: (found) => stores.fetchFor(found),
       flushed: () => metastore.flushed(),
-      capacity: (path) => capacityAt({ namespace, stores, data, cacheBytes: config['cache.size'] }, path),
+      capacity: (path) => capacityAt({ namespace, stores, data, cache }, path),
       log,
     },
   );

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChangeLog } from '#shared/feed/log.ts';
 import { invariant } from '#shared/model/faults.ts';
+import type { InodeId } from '#shared/model/ids.ts';
 import { type Path, toText } from '#shared/model/names.ts';
 import { orderedTokens } from '#shared/model/tokens.ts';
 import { AGENT_LEASE_MS, Agents, type Inboxes } from '#shared/namespace/agents.ts';
@@ -53,6 +54,7 @@ export function openCloud(env: NodeJS.ProcessEnv = process.env): Cloud {
     isShared: true,
     // A listing that nobody waits for would be cut off by the answer of whoever came across it.
     listElsewhere: (path: Path) => jobs.sendBehind({ job: 'sync', path: toText(path) }),
+    countElsewhere: (directory: InodeId) => jobs.sendBehind({ job: 'count', directory: btoa(directory) }),
     clock,
     sleep: (ms: number) => sleep(ms),
     newToken: orderedTokens(clock),

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { INTENTS, TRASH } from '#shared/model/ids.ts';
+import { INTENTS, type InodeId, TRASH } from '#shared/model/ids.ts';
 import { parsePath } from '#shared/model/names.ts';
 import { SELF } from '#shared/namespace/access.ts';
 import type { RunningNamespace } from '#shared/namespace/create-namespace.ts';
@@ -8,12 +8,13 @@ import { writeTimes } from '../feed/folded-times.ts';
 import { dueTime } from './times-job.ts';
 
 /**
- * `catchUp`: removed trees and debts to stores. `sync`: a directory is compared with its store. `times`: entries
- * of these directories came or went then.
+ * `catchUp`: removed trees and debts to stores. `sync`: a directory is compared with its store. `count`: the
+ * tree of a quota is counted anew. `times`: entries of these directories came or went then.
  */
 const Job = z.discriminatedUnion('job', [
   z.object({ job: z.literal('catchUp') }),
   z.object({ job: z.literal('sync'), path: z.string().transform(parsePath) }),
+  z.object({ job: z.literal('count'), directory: z.base64() }),
   z.object({ job: z.literal('times'), due: z.array(z.tuple([z.base64(), z.number()])) }),
 ]);
 export type Job = z.input<typeof Job>;
@@ -34,6 +35,7 @@ export async function runJob(worker: Worker, message: unknown): Promise<void> {
     for (const each of job.due) await writeTimes(metastore, dueTime(each));
     return;
   }
+  if (job.job === 'count') return namespace.count(atob(job.directory) as InodeId);
   if (job.job === 'sync') await namespace.sync(SELF, job.path);
   else await namespace.catchUp(isOver);
   await namespace.rest();
