@@ -85,7 +85,7 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
   void locks?.begun.then(
     (all) => {
       const held = all.flatMap(({ file, lock }) => (lock.space === 'bytes' ? [{ file, owner: lock.owner }] : []));
-      if (held.length > 0) link.tell({ held });
+      if (sharing?.isNew === false) link.tell({ held });
     },
     () => undefined,
   );

@@ -24,6 +24,8 @@ export class Locks {
   readonly #session: Session;
   /** Who may hold locks of fcntl: they end when their owner closes the file, whichever of its descriptors. */
   readonly #lockers = new Map<string, Locker>();
+  /** Of a mount that goes on they are told of a while after it has begun to. */
+  #areLockersKnown = false;
 
   constructor(session: Session) {
     this.#session = session;
@@ -55,7 +57,9 @@ export class Locks {
   closing(request: Request): (reply: () => void) => void {
     const file = this.#session.node(request).inodeId;
     const owner = ownerAt(request, 56);
-    if (!this.#lockers.delete(keyOf({ file, owner }))) return (reply) => reply();
+    const { sharesLocks } = this.#session.options;
+    const mayHold = this.#lockers.delete(keyOf({ file, owner })) || (sharesLocks && !this.#areLockersKnown);
+    if (!mayHold) return (reply) => reply();
     return (reply) => this.#ask(request, { file, wish: nothingOf(owner, 'bytes'), how: 'try' }, reply);
   }
 
@@ -74,9 +78,15 @@ export class Locks {
     }
   }
 
+  /** The mount is new: nobody holds anything. */
+  begun(): void {
+    this.#areLockersKnown = true;
+  }
+
   /** What the mount held when another process served it. */
   resumed(held: readonly { readonly file: InodeId; readonly owner: string }[]): void {
     for (const each of held) this.#hold({ ...each, handle: undefined });
+    this.#areLockersKnown = true;
   }
 
   #hold(locker: Locker): void {

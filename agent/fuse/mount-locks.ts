@@ -139,11 +139,15 @@ export class MountLocks {
     const { agent, session: name } = session;
     const ask = () => namespace.lock(actor, file, { ...wish, agent, session: name }, { isTest: how === 'test' });
     if (!this.#hasBegun) await this.begun.catch((error: unknown) => this.#again(error));
-    const inTheWay = await ask().catch(async (error: unknown) => {
-      if (!isFault(error, 'changed')) throw error;
-      await this.#again(error);
-      return ask();
-    });
+    const inTheWay = await ask()
+      .catch(async (error: unknown) => {
+        if (!isFault(error, 'changed')) throw error;
+        await this.#again(error);
+        return ask();
+      })
+      .catch((error: unknown) => {
+        throw isFault(error, 'unavailable', 'changed') ? noLocks(error) : error;
+      });
     if (how === 'try' && !inTheWay && wish.type !== 'exclusive') this.#released(file);
     return inTheWay;
   }
@@ -151,7 +155,7 @@ export class MountLocks {
   /** This agent has been taken for gone, or could not begin when it started: its locks are lost, and new ones can be taken. */
   async #again(cause: unknown): Promise<void> {
     await this.#begin().catch(() => {
-      throw new LeatError('noLocks', `locks cannot be taken now: ${toLeatError(cause).message}`, { cause });
+      throw noLocks(cause);
     });
   }
 
@@ -178,4 +182,9 @@ export class MountLocks {
     turn.then(end, end);
     return turn;
   }
+}
+
+/** As programs know it of locks over a network that fails. */
+function noLocks(cause: unknown): LeatError {
+  return new LeatError('noLocks', `locks cannot be taken or given back now: ${toLeatError(cause).message}`, { cause });
 }

@@ -210,7 +210,7 @@ function handlers(session: Session, { files, directories, locks, writing }: Part
     [Op.RELEASEDIR, (request) => directories.release(request)],
     [Op.FSYNCDIR, (request) => session.ask(request, { ask: 'syncRows' }, () => empty(request))],
     [Op.DESTROY, empty],
-    [Op.INIT, (request) => init(session, request)],
+    [Op.INIT, (request) => (locks.begun(), init(session, request))],
     [Op.INTERRUPT, (request) => session.interrupted(u64(request, 40))],
   ]);
   const unknown = refuse(errno.ENOSYS); // the kernel remembers it, and does without
