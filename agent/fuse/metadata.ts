@@ -52,7 +52,8 @@ export function getAttributes(session: Session, request: Request): void {
   if (attributes) return session.sendAttributes(request.unique, node, attributes, session.rows?.leftMs);
   // Replaced or removed: what was said of it stays true for who has it open.
   const kept = (code: number, links = code === errno.ENOENT ? 0 : undefined) => {
-    const last = node.attributes ?? refuse(code);
+    // It may lie elsewhere by now: on ESTALE the kernel looks up what it has come by, on ENOENT it would believe us.
+    const last = node.attributes ?? refuse(code === errno.ENOENT ? errno.ESTALE : code);
     session.sendAttributes(request.unique, node, { ...last, links: links ?? last.links });
   };
   const take = (answer: Answer) => {

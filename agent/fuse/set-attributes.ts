@@ -73,7 +73,8 @@ function change(session: Session, request: Request, { node, patch }: { node: Nod
       // It has no name any more, only those who have it open.
       const isGone = code === errno.ENOENT || code === errno.ESTALE;
       const last = isGone ? node.attributes : undefined;
-      if (!last) return session.error(request.unique, code);
+      // Somebody may have moved it: on ESTALE the kernel looks the path up again.
+      if (!last) return session.error(request.unique, isGone ? errno.ESTALE : code);
       node.attributes = patched(last, patch);
       reply(node.attributes);
     },

@@ -63,10 +63,16 @@ async function copyOf(store: UnderStore, from: StoreKey, to: StoreKey): Promise<
   return { entry, isContentOf };
 }
 
-/** A file system's rename changes the ctime, and with it the fingerprint, but neither size nor mtime. */
+/**
+ * A file system's rename changes the ctime, and with it the fingerprint, but neither size nor mtime. Of a symlink it does not
+ * keep our mtime, and the target is all there is.
+ */
 async function movedEntry(store: UnderStore, to: StoreKey): Promise<Arrived | undefined> {
   const entry = await store.stat(to);
-  return entry && { entry, isContentOf: ({ size, mtime }) => size === entry.size && mtime === entry.mtime };
+  if (!entry) return undefined;
+  const isContentOf = ({ kind, target, size, mtime }: Inode) =>
+    kind === 'symlink' ? target === entry.target : size === entry.size && mtime === entry.mtime;
+  return { entry, isContentOf };
 }
 
 /** From now on the row's bytes are where its name says. */
