@@ -43,7 +43,7 @@ export async function prepareMountpoint(at: string): Promise<void> {
         'busy',
         `${at}: another agent has mounted there; stop it with \`leat down\`, or choose another --at`,
       );
-    await run(...unmountCommand(at, true));
+    await unmount(at, { isLazy: true });
   } else if (type !== undefined)
     throw new LeatError('busy', `${at}: a file system of type ${type} is mounted there; choose another --at`);
   await mkdir(at, { recursive: true }).catch((error: NodeJS.ErrnoException) => {
@@ -67,7 +67,7 @@ export function raiseReadahead(at: string): void {
 
 /** Throws `busy`, and says who keeps it, when somebody uses the mount. */
 export async function unmountFrom(at: string): Promise<void> {
-  const { code, said } = await run(...unmountCommand(at, false));
+  const { code, said } = await unmount(at, { isLazy: false });
   if (code === 0 || mountType(at) === undefined) return;
   const users = usersOf(at);
   const who = users.length > 0 ? ` by process ${users.join(', ')}` : '';
@@ -76,26 +76,33 @@ export async function unmountFrom(at: string): Promise<void> {
 
 /** Takes the mount out of the tree at once; who has files open keeps them until the agent ends. */
 export async function detachFrom(at: string): Promise<void> {
-  await run(...unmountCommand(at, true));
+  await unmount(at, { isLazy: true });
 }
 
-function unmountCommand(at: string, isLazy: boolean): [string, string[]] {
-  if (process.getuid?.() === 0) return ['umount', isLazy ? ['-l', at] : [at]];
-  return ['fusermount3', isLazy ? ['-uz', '--', at] : ['-u', '--', at]];
+async function unmount(at: string, { isLazy }: { readonly isLazy: boolean }): Promise<Ran> {
+  if (process.getuid?.() === 0) return run('umount', isLazy ? ['-l', at] : [at]);
+  const args = [isLazy ? '-uz' : '-u', '--', at];
+  const ran = await run('fusermount3', args);
+  // A machine may have that of FUSE 2 alone, which the libfuse driver mounts by.
+  return ran.code === NOT_THERE ? run('fusermount', args) : ran;
 }
+
+interface Ran {
+  readonly code: number | null;
+  readonly said: string;
+}
+
+const NOT_THERE = -1;
 
 /** Never synchronous: an unmount asks the file system that this very process serves. */
-function run(
-  program: string,
-  args: readonly string[],
-): Promise<{ readonly code: number | null; readonly said: string }> {
+function run(program: string, args: readonly string[]): Promise<Ran> {
   return new Promise((resolve) => {
     const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
     child.stderr.on('data', (chunk: Buffer) => {
       said += chunk.toString();
     });
-    child.once('error', (error) => resolve({ code: -1, said: error.message }));
+    child.once('error', (error) => resolve({ code: NOT_THERE, said: error.message }));
     child.once('close', (code) => resolve({ code, said }));
   });
 }
