@@ -7,7 +7,7 @@ import type { Found, Namespace } from '#shared/namespace/namespace.ts';
 import type { CachedFile, DataCache, Fetch, Room } from '../cache/data-cache.ts';
 import { PAGE_BYTES } from '../cache/page-map.ts';
 import { DirtyFile } from './dirty-file.ts';
-import { MissingPages } from './missing-pages.ts';
+import { BasePages } from './base-pages.ts';
 
 const readAt = promisify(read);
 
@@ -36,7 +36,7 @@ export function readerOf(deps: WrittenDeps, file: DirtyFile): ContentReader {
 export function restingReader(deps: ReaderDeps & { readonly dir: string }, found: Found): ContentReader {
   const { inode } = found;
   const file = new DirtyFile(deps.dir, { directory: ROOT, name: '' as Name }, inode);
-  file.missing = MissingPages.find(file.mapPath, inode.size);
+  file.base = BasePages.find(file.mapPath, inode.size);
   return new ContentReader(deps, file, { find: async () => found, close: () => file.close() });
 }
 
@@ -77,40 +77,40 @@ export class ContentReader implements CachedFile {
 
   /** Brings pages of the base into the file. */
   async fill(pages: readonly number[]): Promise<void> {
-    const { missing } = this.#file;
-    if (!missing) return;
+    const { base } = this.#file;
+    if (!base) return;
     for (const page of pages) {
       const offset = page * PAGE_BYTES;
-      const bytes = new Uint8Array(Math.min(PAGE_BYTES, missing.baseBytes - offset));
-      await this.#readBase(missing, bytes, offset);
+      const bytes = new Uint8Array(Math.min(PAGE_BYTES, base.baseBytes - offset));
+      await this.#readBase(base, bytes, offset);
       // Overwritten meanwhile, as a whole.
-      if (missing.in({ offset, length: 1 }).length === 0) continue;
+      if (base.missingIn({ offset, length: 1 }).length === 0) continue;
       writeSync(this.#file.fd, bytes, 0, bytes.length, offset);
-      missing.here(page);
+      base.filled(page);
     }
   }
 
   /** Within a page. */
   async #readPiece(into: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
-    const { missing, fd } = this.#file;
-    const isMissing = missing && missing.in({ offset, length: 1 }).length > 0;
+    const { base, fd } = this.#file;
+    const isMissing = base && base.missingIn({ offset, length: 1 }).length > 0;
     if (!isMissing) {
       into.fill(0, (await readAt(fd, into, 0, into.length, offset)).bytesRead);
       return;
     }
-    const length = Math.max(0, Math.min(into.length, missing.baseBytes - offset));
-    await this.#readBase(missing, into.subarray(0, length), offset, signal);
+    const length = Math.max(0, Math.min(into.length, base.baseBytes - offset));
+    await this.#readBase(base, into.subarray(0, length), offset, signal);
     into.fill(0, length);
   }
 
-  async #readBase(missing: MissingPages, into: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
+  async #readBase(base: BasePages, into: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
     const { cache, fetchFor } = this.#deps;
     const found = await this.#means.find();
     if (!found) throw new LeatError('unavailable', 'the file was removed, and what was not read of it with it');
     const { id } = found.inode;
-    const { dirty: _, ...base } = found.inode;
-    const key = { id, generation: missing.baseGeneration };
-    const cached = cache.open(key, missing.baseBytes, fetchFor({ ...found, inode: base }));
+    const { dirty: _, ...stored } = found.inode;
+    const key = { id, generation: base.baseGeneration };
+    const cached = cache.open(key, base.baseBytes, fetchFor({ ...found, inode: stored }));
     try {
       if ((await cached.read(into, offset, signal)) < into.length) {
         throw new LeatError('changed', 'the content that was written upon ends too early');

@@ -5,7 +5,7 @@ import type { RowOf } from '#shared/namespace/intent.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 import { dirtyPath, mapPath } from './dirty-paths.ts';
 import { setTimes } from './local-calls.ts';
-import type { MissingPages } from './missing-pages.ts';
+import type { BasePages } from './base-pages.ts';
 import type { UploadStream } from './stream.ts';
 
 const PRIVATE = 0o600;
@@ -35,7 +35,7 @@ export class DirtyFile {
   /** It has been written, whatever its times say: they were set since. */
   #isModified = false;
   /** Undefined: all of it is here. */
-  missing: MissingPages | undefined;
+  base: BasePages | undefined;
   /** So far its writer has told that it is written. */
   toldTo = 0;
   /** Sends it to its store while it is written. */
@@ -112,7 +112,7 @@ export class DirtyFile {
     const before = this.path;
     this.id = inode.id;
     renameSync(before, this.path);
-    this.missing = this.missing?.moveTo(this.mapPath);
+    this.base = this.base?.moveTo(this.mapPath);
     this.at = at;
     this.isNow(inode);
   }
@@ -125,7 +125,7 @@ export class DirtyFile {
   }
 
   close(): void {
-    this.missing?.close();
+    this.base?.close();
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;
   }
@@ -134,6 +134,7 @@ export class DirtyFile {
   remove(): void {
     this.close();
     for (const path of [this.path, this.mapPath]) rmSync(path, { force: true });
+    this.base = undefined;
   }
 }
 

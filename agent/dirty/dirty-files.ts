@@ -109,7 +109,7 @@ export class DirtyFiles {
     file.writers++;
     if (!isTruncated) return;
     truncateSync(file.path, 0);
-    file.missing?.cutTo(0);
+    file.base?.cutTo(0);
     streamCut(file, 0);
   }
 
@@ -243,8 +243,11 @@ export class DirtyFiles {
   #giveBack(file: DirtyFile, isKept = true): void {
     const { generation, size } = file.row;
     this.room.gone(file);
-    if (file.missing || !isKept) file.remove();
-    else this.#deps.cache.keep({ id: file.id, generation }, size, file.path);
+    if (file.base?.isPartial || !isKept) file.remove();
+    else {
+      file.base?.remove();
+      this.#deps.cache.keep({ id: file.id, generation }, size, file.path);
+    }
     this.#forget(file, generation);
   }
 

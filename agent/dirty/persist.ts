@@ -104,7 +104,7 @@ function send(store: UnderStore, file: DirtyFile, { upload, stamp, journal }: Se
 
 const isSameAs = (now: Stamp | undefined, then: Stamp) => now !== undefined && isSame(now, then);
 
-function baseOf({ missing }: DirtyFile, fingerprint: Fingerprint | undefined) {
-  if (!missing || fingerprint === undefined) return {};
-  return { base: { fingerprint, size: missing.baseBytes, here: missing.pagesHere } };
+function baseOf({ base }: DirtyFile, fingerprint: Fingerprint | undefined) {
+  if (!base || fingerprint === undefined) return {};
+  return { base: { fingerprint, size: base.baseBytes, ...base.maps } };
 }

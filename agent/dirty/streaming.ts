@@ -22,7 +22,7 @@ export async function streamOn(deps: StreamingDeps, file: DirtyFile, progress: P
   if ('rewritten' in progress) return file.stream?.rewritten(progress.rewritten.from, progress.rewritten.to);
   if ('cut' in progress) return streamCut(file, progress.cut);
   file.toldTo = progress.grown;
-  if (!file.stream && file.toldTo >= STREAM_BYTES_MIN && !file.missing) await begin(deps, file);
+  if (!file.stream && file.toldTo >= STREAM_BYTES_MIN && !file.base) await begin(deps, file);
   // Not to where the file ends: of what the writer has not told of he does not tell either that he writes it again.
   file.stream?.grown(file.toldTo);
 }

@@ -7,10 +7,10 @@ import type { RowKey } from '#shared/ports/metastore.ts';
 import type { DataCache, Fetch } from '../cache/data-cache.ts';
 import { DirtyFile } from './dirty-file.ts';
 import { setTimes } from './local-calls.ts';
-import { MissingPages } from './missing-pages.ts';
+import { BasePages } from './base-pages.ts';
 
 const PRIVATE = 0o600;
-/** A file that is not cached is fetched whole before it is written, up to so many bytes. */
+/** A file up to so many bytes is fetched whole before it is written, and sent whole. */
 const WHOLE_BYTES_MAX = 16 << 20;
 
 export interface TakeOverDeps {
@@ -35,8 +35,11 @@ export async function takenOver(deps: TakeOverDeps, found: Found, { at, isTrunca
     throw new LeatError('busy', `${toText(path)}: agent ${inode.dirty.holder} has not stored yet what it wrote`);
   }
   const file = new DirtyFile(dir, at, inode);
-  if (inode.dirty) file.missing = MissingPages.find(file.mapPath, file.stat()?.size ?? 0);
-  else if (!cache.takeOver(inode, inode.size, file.path)) {
+  if (inode.dirty) file.base = BasePages.find(file.mapPath, file.stat()?.size ?? 0);
+  else if (cache.takeOver(inode, inode.size, file.path)) {
+    const isWorthIt = !isTruncated && inode.size > WHOLE_BYTES_MAX && inode.fingerprint !== undefined;
+    if (isWorthIt) file.base = BasePages.of(file.mapPath, { ...inode, isHere: true });
+  } else {
     if (isTruncated || inode.size === 0) makeEmpty(file);
     else if (inode.size > WHOLE_BYTES_MAX || !(await load(deps, found, file))) makePartial(file, inode);
   }
@@ -61,8 +64,8 @@ function makeEmpty({ path }: DirtyFile): void {
 }
 
 /** What is not written is not fetched, unless a page is written in part. */
-function makePartial(file: DirtyFile, { size, generation }: Inode): void {
-  file.missing = MissingPages.of(file.mapPath, { size, generation });
+function makePartial(file: DirtyFile, inode: Inode): void {
+  file.base = BasePages.of(file.mapPath, { ...inode, isHere: false });
   makeEmpty(file);
-  truncateSync(file.path, size);
+  truncateSync(file.path, inode.size);
 }

@@ -53,7 +53,7 @@ export class Files {
     const { node, reads } = this.#open.get(request);
     // Whoever opened it before it was written sees what is written.
     const live = this.#session.live.get(node);
-    if (live && !(live.isSettled && live.missing)) return this.#readLive(request, live);
+    if (live && !(live.isSettled && live.base?.isPartial)) return this.#readLive(request, live);
     if (reads.from === 'live') return this.#readByNode(request);
     if (reads.from === 'local') return this.#readFrom(request, reads.fd, rangeOf(request));
     if (reads.from === 'main' && reads.generation === node.generation) {
@@ -161,9 +161,9 @@ export class Files {
     return fd;
   }
 
-  #readLive(request: Request, { node, fd, missing }: LiveFile): void {
+  #readLive(request: Request, { node, fd, base }: LiveFile): void {
     const { offset, size } = rangeOf(request);
-    const isHere = !missing || missing.in({ offset, length: size }).length === 0;
+    const isHere = !base || base.missingIn({ offset, length: size }).length === 0;
     if (isHere) return this.#readFrom(request, fd, { offset, size });
     const again = { ...request, bytes: Buffer.from(request.bytes.subarray(0, request.length)) };
     const refused = (code: number) => {

@@ -2,7 +2,7 @@ import { closeSync, constants, existsSync, fstatSync, openSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { HotAttributes } from '#shared/model/row-codec.ts';
 import { dirtyPath, mapPath } from '../dirty/dirty-paths.ts';
-import { MissingPages } from '../dirty/missing-pages.ts';
+import { BasePages } from '../dirty/base-pages.ts';
 import type { Node, Nodes } from './nodes.ts';
 import type { WrittenHere } from './questions.ts';
 
@@ -16,7 +16,7 @@ export interface LiveFile {
   /** Of the local file, by which one is told from another. */
   readonly localInode: bigint;
   /** Undefined: the whole file is here. */
-  readonly missing: MissingPages | undefined;
+  readonly base: BasePages | undefined;
   /** So large it may become. */
   readonly sizeMax: number;
   /** Of its growth the main thread knows up to here. */
@@ -53,7 +53,7 @@ export class LiveFiles {
   }
 
   /** One writer more, as the main thread knows already, who has told what there is to know. */
-  begin(node: Node, { missing, sizeMax }: Partial<WrittenHere>): LiveFile {
+  begin(node: Node, { base, sizeMax }: Partial<WrittenHere>): LiveFile {
     const before = this.#files.get(node.inodeId);
     if (before && !before.isSettled) {
       before.writers++;
@@ -66,7 +66,7 @@ export class LiveFiles {
       node,
       fd,
       localInode,
-      missing: missing && new MissingPages(mapPath(this.#dir, node.inodeId), missing),
+      base: base && new BasePages(mapPath(this.#dir, node.inodeId), base),
       sizeMax: sizeMax ?? Number.POSITIVE_INFINITY,
       toldTo: 0,
       waiting: undefined,
@@ -135,9 +135,9 @@ export class LiveFiles {
   }
 }
 
-function closeLive({ fd, missing }: LiveFile): void {
+function closeLive({ fd, base }: LiveFile): void {
   closeSync(fd);
-  missing?.close();
+  base?.close();
 }
 
 function timeOf(nanos: bigint): { readonly seconds: number; readonly nanos: number } {

@@ -12,8 +12,7 @@ function liveOpen(open: OpenFiles, node: Node, { live, mayPass }: { live: LiveFi
   const kept = backings.of(node, live.localInode);
   if (kept === 'other') return { node, reads: { from: 'live' }, isDirect: true };
   const isOpen = kept === 'same' && backings.isOpen(node);
-  const backing =
-    isOpen || (mayPass && !live.missing) ? (backings.take(node) ?? backings.make(node, live.fd)) : undefined;
+  const backing = isOpen || (mayPass && !live.base) ? (backings.take(node) ?? backings.make(node, live.fd)) : undefined;
   return backing === undefined ? { node, reads: { from: 'live' } } : { node, reads: { from: 'kernel', backing } };
 }
 
@@ -23,15 +22,16 @@ export function readerOf(open: OpenFiles, node: Node, live: LiveFile): OpenFile 
 
 /** `room`: what is left for files that are written. */
 export function writerOf(open: OpenFiles, node: Node, { live, room }: { live: LiveFile; room: number }): OpenFile {
-  return { ...liveOpen(open, node, { live, mayPass: mayPass(live, room) }), isWriter: true };
+  const file = liveOpen(open, node, { live, mayPass: mayPass(live, room) });
+  // What the kernel writes by itself, nobody tells of.
+  if (file.reads.from === 'kernel') live.base?.cutTo(0);
+  return { ...file, isWriter: true };
 }
 
 /**
  * What goes to a store is written by way of us, who then know of every change; and so is what might take more room than there
  * is, or more than it may.
  */
-function mayPass({ node, missing, sizeMax }: LiveFile, room: number): boolean {
-  return (
-    node.syncIntervalMs === undefined && !missing && sizeMax === Number.POSITIVE_INFINITY && room >= PASSING_ROOM_MIN
-  );
+function mayPass({ node, base, sizeMax }: LiveFile, room: number): boolean {
+  return node.syncIntervalMs === undefined && !base && sizeMax === Number.POSITIVE_INFINITY && room >= PASSING_ROOM_MIN;
 }

@@ -66,7 +66,7 @@ export type Question =
   | { readonly ask: 'flush' | 'sync'; readonly id: InodeId }
   /** Brings pages of a written file from the content that it is written upon. */
   | { readonly ask: 'fill'; readonly id: InodeId; readonly pages: readonly number[] }
-  /** Reads a written file of which some pages are missing. */
+  /** Reads a written file of which some pages are base. */
   | { readonly ask: 'readWritten'; readonly id: InodeId; readonly offset: number; readonly size: number }
   /** Waits for room to write so many bytes. */
   | { readonly ask: 'room'; readonly bytes: number }
@@ -93,7 +93,7 @@ export interface WirePatch {
 /** Of a file that is open for writing. */
 export interface WrittenHere {
   /** The pages that are not here. */
-  readonly missing: SharedArrayBuffer | undefined;
+  readonly base: SharedArrayBuffer | undefined;
   /** So large it may become, because of a quota. */
   readonly sizeMax: number | undefined;
 }

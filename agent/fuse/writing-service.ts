@@ -40,7 +40,7 @@ export class WritingService {
         const { path, mode, umask, directory, name } = question;
         const inode = await this.#deps.namespace.create(actor, path, { mode, umask, holder: dirty.holder });
         const file = dirty.created({ directory, name }, inode);
-        return { row: encodeRow(inode), missing: undefined, sizeMax: await this.#sizeMax(file) };
+        return { row: encodeRow(inode), base: undefined, sizeMax: await this.#sizeMax(file) };
       }
       case 'write':
         return this.#open(actor, question);
@@ -68,14 +68,14 @@ export class WritingService {
     const known = this.#deps.dirty.get(id);
     if (known) {
       this.#deps.dirty.again(known, { isTruncated });
-      return { missing: known.missing?.memory, sizeMax: await this.#sizeMax(known) };
+      return { base: known.base?.memory, sizeMax: await this.#sizeMax(known) };
     }
     const found = await this.#deps.namespace.stat(actor, path, { toWrite: true });
     const { inode } = found;
     if (inode.id !== id) throw new LeatError('changed', `${toText(path)}: another file has this name now`);
     if (inode.kind !== 'file') throw new LeatError('isDirectory', `${toText(path)}: is no file`);
     const file = await this.#deps.dirty.open(found, { directory, name }, { isTruncated });
-    return { row: encodeRow(inode), missing: file.missing?.memory, sizeMax: await this.#sizeMax(file) };
+    return { row: encodeRow(inode), base: file.base?.memory, sizeMax: await this.#sizeMax(file) };
   }
 
   /** What a quota leaves it. Most directories have none, which is known by then. */

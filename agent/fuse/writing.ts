@@ -86,7 +86,7 @@ export class Writing {
     node.attributes ??= session.attributesOf(node);
     session.ask(request, question, (answer) => {
       if ('row' in answer) node.attributes ??= must(attributesAt(answer.row));
-      const live = session.live.begin(node, 'missing' in answer ? answer : {});
+      const live = session.live.begin(node, 'base' in answer ? answer : {});
       if (isTruncated) live.toldTo = 0;
       then(live);
     });
@@ -124,7 +124,7 @@ export class Writing {
     const cut = { offset: size, length: size % PAGE_BYTES === 0 ? 0 : 1 };
     this.#changing(request, live, cut, () => {
       locally(() => ftruncateSync(live.fd, size));
-      live.missing?.cutTo(size);
+      live.base?.cutTo(size);
       if (size < live.toldTo) this.#session.post({ written: live.node.inodeId, progress: { cut: size } });
       live.toldTo = Math.min(live.toldTo, size);
       done();
@@ -149,7 +149,7 @@ export class Writing {
   #tellProgress(live: LiveFile, { offset, length }: BytesRange): void {
     const { inodeId, syncIntervalMs } = live.node;
     const to = offset + length;
-    if (syncIntervalMs === undefined || live.missing) return;
+    if (syncIntervalMs === undefined || live.base) return;
     if (offset < live.toldTo) {
       this.#session.post({ written: inodeId, progress: { rewritten: { from: offset, to } } });
     }
@@ -163,12 +163,13 @@ export class Writing {
    * the request's bytes, which are those of another by the time of an answer.
    */
   #changing(request: Request, live: LiveFile, range: BytesRange, act: (bytes: Buffer) => void): void {
-    const { missing } = live;
-    if (!missing) return act(request.bytes);
-    const pages = missing.atEnds(range);
+    const { base } = live;
+    if (!base) return act(request.bytes);
+    const pages = base.missingAtEnds(range);
     const done = (bytes: Buffer) => {
+      base.changing(range);
       act(bytes);
-      for (const page of missing.in(range, true)) missing.here(page);
+      base.changed(range);
     };
     if (pages.length === 0 && !live.waiting) return done(request.bytes);
     const kept = Buffer.from(request.bytes.subarray(0, request.length));
@@ -209,7 +210,7 @@ export class Writing {
     const live = session.live.get(node);
     const { size } = session.live.shown(node, session.attributesOf(node) ?? refuse(errno.ESTALE));
     if (offset >= size) throw new Refusal(errno.ENXIO);
-    const isHere = live && !live.missing && !live.isSettled;
+    const isHere = live && !live.base?.isPartial && !live.isSettled;
     const found = isHere ? locally(() => seek(live.fd, offset, whence)) : whence === SEEK_DATA ? offset : size;
     session.reply.u64(OUT_HEADER, found);
     session.send(request.unique, 8);
@@ -254,7 +255,7 @@ export class Writing {
     const row = rowIn(answer);
     session.changes.changed(parent.inodeId);
     const node = session.enter(parent, name, row);
-    const live = session.live.begin(node, 'missing' in answer ? answer : {});
+    const live = session.live.begin(node, 'base' in answer ? answer : {});
     node.attributes ??= must(attributesAt(row));
     this.#open.created(request, this.#writerOf(node, live));
   }

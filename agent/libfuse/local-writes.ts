@@ -21,19 +21,22 @@ export class LocalWrites {
     const range = { offset, length: bytes.length };
     if (offset + bytes.length > FILE_BYTES_MAX) refuse(errno.EFBIG);
     await this.#fill(file, range);
+    const { base } = file;
+    base?.changing(range);
     const written = locally(() => writeSync(file.fd, bytes, 0, bytes.length, offset));
-    const { missing } = file;
-    for (const page of missing?.in(range, true) ?? []) missing?.here(page);
-    if (!missing) this.#tell(file, offset, offset + bytes.length);
+    base?.changed(range);
+    if (!base) this.#tell(file, offset, offset + bytes.length);
     return written;
   }
 
   async truncate(file: DirtyFile, size: number): Promise<void> {
     if (size > FILE_BYTES_MAX) refuse(errno.EFBIG);
     // Of the page that is cut, what stays has to be here.
-    if (size % PAGE_BYTES !== 0) await this.#fill(file, { offset: size, length: 1 });
+    const cut = { offset: size, length: size % PAGE_BYTES === 0 ? 0 : 1 };
+    await this.#fill(file, cut);
+    file.base?.changing(cut);
     locally(() => ftruncateSync(file.fd, size));
-    file.missing?.cutTo(size);
+    file.base?.cutTo(size);
     const toldTo = this.#toldTo.get(file) ?? 0;
     if (size < toldTo) this.#dirty.progressed(file, { cut: size });
     this.#toldTo.set(file, Math.min(toldTo, size));
@@ -45,7 +48,7 @@ export class LocalWrites {
   }
 
   async #fill(file: DirtyFile, range: { readonly offset: number; readonly length: number }): Promise<void> {
-    const pages = file.missing?.atEnds(range) ?? [];
+    const pages = file.base?.missingAtEnds(range) ?? [];
     if (pages.length > 0) await this.#dirty.reader(file).fill(pages);
   }
 
