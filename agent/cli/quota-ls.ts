@@ -5,8 +5,7 @@ import { leatPath } from './location.ts';
 
 const HELP = `
 Shows the quotas of a directory (by default /) and of all directories below it, and how much of them is used. Without a cloud
-that is exact; in a cloud it was counted some time ago, a minute or more, and goes on from there with what the answering
-process has made itself.
+that is exact; in a cloud it lags as the feed of changes does, and is put right by walks through the tree now and then.
 
 JSON, a line per quota: {path, bytes, entries, usedBytes, usedEntries}; a limit that is absent is none.
 

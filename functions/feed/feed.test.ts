@@ -19,6 +19,7 @@ import {
 } from '#shared/model/ids.ts';
 import type { Inode, Row } from '#shared/model/inode.ts';
 import type { Name } from '#shared/model/names.ts';
+import { QuotaUsage } from '#shared/feed/quota-usage.ts';
 import { countIn, totalsOf } from '#shared/feed/totals.ts';
 import type { JoinedAgent } from '#shared/namespace/agents.ts';
 import { nanosOf } from '#shared/namespace/context.ts';
@@ -50,6 +51,7 @@ function open({ joined = ['one', 'two'], ...own }: Partial<FeedDeps> & { joined?
     agents: { joined: async () => joined.map(agent) },
     inboxOf: (inbox) => inboxes.get(inbox) as WorkQueue,
     count: (changes) => countIn({ metastore, clock }, changes),
+    quotas: new QuotaUsage({ metastore, clock }),
     times: new FoldedTimes({ metastore, clock, later: async () => {} }),
     warn: (line) => void warned.push(line),
     ...own,

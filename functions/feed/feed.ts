@@ -3,6 +3,7 @@ import { MOUNTS } from '#shared/model/ids.ts';
 import { isOfFiles } from '#shared/feed/changes.ts';
 import { toMessage } from '#shared/feed/inbox-message.ts';
 import { type ChangeLog, type LogRecord, RECORD_CHANGES_MAX } from '#shared/feed/log.ts';
+import type { QuotaUsage } from '#shared/feed/quota-usage.ts';
 import type { NumberedChange } from '#shared/feed/totals.ts';
 import type { Agents } from '#shared/namespace/agents.ts';
 import type { WorkQueue } from '#shared/ports/work-queue.ts';
@@ -18,6 +19,7 @@ export interface FeedDeps {
   readonly inboxOf: (address: string) => Pick<WorkQueue, 'send'>;
   readonly count: (changes: readonly NumberedChange[]) => Promise<void>;
   readonly times: FoldedTimes;
+  readonly quotas: Pick<QuotaUsage, 'fold'>;
   readonly warn: (line: string) => void;
 }
 
@@ -43,6 +45,7 @@ export function streamFeed(
       if (!isDone) return failedFrom(batch[0]?.sequence);
     }
     await worked(deps, 'times of directories were not written', () => deps.times.fold(told));
+    await worked(deps, 'the usage of quotas was not written', () => deps.quotas.fold(told));
     return broken === undefined ? { batchItemFailures: [] } : failedFrom(broken);
   };
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChangeLog } from '#shared/feed/log.ts';
+import { QuotaUsage } from '#shared/feed/quota-usage.ts';
 import { countIn } from '#shared/feed/totals.ts';
 import { Agents } from '#shared/namespace/agents.ts';
 import { dynamoClient } from '../drivers/dynamodb-client.ts';
@@ -23,6 +24,7 @@ export const handler = streamFeed({
   agents: new Agents({ metastore, clock, inboxes: sqsInboxes({ client: queues, name }) }),
   inboxOf: (url) => sqsWorkQueue({ client: queues, url }),
   count: (changes) => countIn({ metastore, clock }, changes),
+  quotas: new QuotaUsage({ metastore, clock }),
   times: new FoldedTimes({ metastore, clock, later: (due) => jobs.send([timesJob(due)], { delayMs: FOLD_MS }) }),
   warn,
 });

@@ -10,6 +10,7 @@ import type { UsageCount } from './usage-tree.ts';
 
 /** A count is believed so long, and as many times the time that it took: a large tree is not counted all the time. */
 const BELIEVED_MS = 60_000;
+const UNSURE_MS = 10_000;
 const BELIEVED_TIMES = 20;
 
 /** In the record of a quota. */
@@ -17,6 +18,8 @@ interface Counted extends Usage {
   /** When it began and how long it took, in milliseconds; a record that was never counted has neither. */
   readonly at: number;
   readonly tookMs: number;
+  /** What has been added since may be less or more. */
+  readonly isUnsure?: boolean;
 }
 
 interface UsageRecordsDeps {
@@ -35,7 +38,7 @@ export const quotaKey = (id: InodeId): RowKey => ({ directory: QUOTAS, name: id 
  */
 export class UsageRecords implements UsageCount {
   readonly #deps: UsageRecordsDeps;
-  readonly #known = new Map<InodeId, Counted>();
+  readonly #known = new Map<InodeId, Counted & { readonly version: number }>();
   readonly #counting = new Map<InodeId, Promise<void>>();
 
   constructor(deps: UsageRecordsDeps) {
@@ -49,15 +52,17 @@ export class UsageRecords implements UsageCount {
   }
 
   async counted(id: InodeId): Promise<void> {
-    const found = (await recordAt<Partial<Counted>>(this.#deps.metastore, quotaKey(id)))?.value;
-    const { entries = 0, bytes = 0, at, tookMs = 0 } = found ?? {};
+    const { value, version = 0 } = (await recordAt<Partial<Counted>>(this.#deps.metastore, quotaKey(id))) ?? {};
+    const { entries = 0, bytes = 0, at, tookMs = 0, isUnsure = false } = value ?? {};
     if (at === undefined) return this.count(id);
-    if (this.#known.get(id)?.at !== at) this.#known.set(id, { entries, bytes, at, tookMs });
-    if (this.#deps.clock() - at > BELIEVED_MS + BELIEVED_TIMES * tookMs) this.#countBehind(id);
+    if (this.#known.get(id)?.version !== version) this.#known.set(id, { entries, bytes, at, tookMs, version });
+    const believedMs = isUnsure ? UNSURE_MS : BELIEVED_MS;
+    if (this.#deps.clock() - at > believedMs + BELIEVED_TIMES * tookMs) this.#countBehind(id);
   }
 
   now(id: InodeId): Usage {
-    return this.#known.get(id) ?? { entries: 0, bytes: 0 };
+    const { entries = 0, bytes = 0 } = this.#known.get(id) ?? {};
+    return { entries, bytes };
   }
 
   spent(id: InodeId, { entries, bytes }: Usage): void {
@@ -81,10 +86,13 @@ export class UsageRecords implements UsageCount {
     const at = clock();
     const usage = await usageBelow(metastore, id);
     const counted = { ...usage, at, tookMs: clock() - at };
-    this.#known.set(id, counted);
-    const before = await recordAt<Counted>(metastore, quotaKey(id));
-    // Whoever was quicker has counted too.
-    if (before) await replaceRecord(metastore, quotaKey(id), { value: counted, before });
+    this.#known.set(id, { ...counted, version: 0 });
+    for (;;) {
+      const before = await recordAt<Partial<Counted>>(metastore, quotaKey(id));
+      // Counted by another meanwhile, or a quota no more.
+      if (!before || (before.value.at ?? -Infinity) > at) return;
+      if (await replaceRecord(metastore, quotaKey(id), { value: counted, before })) return;
+    }
   }
 
   #countBehind(id: InodeId): void {
@@ -92,6 +100,24 @@ export class UsageRecords implements UsageCount {
     void this.count(id).catch((error: unknown) =>
       this.#deps.log(`a quota is not counted anew: ${toLeatError(error).message}`),
     );
+  }
+}
+
+/** What has come to the tree of a quota, and gone, since it was counted. */
+export async function addToRecord(
+  { metastore, clock }: Pick<UsageRecordsDeps, 'metastore' | 'clock'>,
+  id: InodeId,
+  growth: Usage & { readonly isUnsure: boolean },
+): Promise<void> {
+  for (;;) {
+    const before = await recordAt<Counted>(metastore, quotaKey(id));
+    if (before?.value.at === undefined) return;
+    const { value } = before;
+    // What is told so soon may have been met by the walk.
+    const isUnsure = growth.isUnsure || clock() - value.at < UNSURE_MS;
+    const sum = (measure: keyof Usage) => Math.max(0, value[measure] + growth[measure]);
+    const now = { ...value, entries: sum('entries'), bytes: sum('bytes'), ...(isUnsure && { isUnsure }) };
+    if (await replaceRecord(metastore, quotaKey(id), { value: now, before })) return;
   }
 }
 

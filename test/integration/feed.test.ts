@@ -7,6 +7,7 @@ import { type DueTime, FoldedTimes, writeTimes } from '#functions/feed/folded-ti
 import { namespaceEvents } from '#shared/feed/events.ts';
 import { followedLog } from '#shared/feed/followed-log.ts';
 import { ChangeLog } from '#shared/feed/log.ts';
+import { QuotaUsage } from '#shared/feed/quota-usage.ts';
 import { countIn, totalsOf } from '#shared/feed/totals.ts';
 import { ROOT } from '#shared/model/ids.ts';
 import { Agents } from '#shared/namespace/agents.ts';
@@ -43,6 +44,7 @@ for (const kind of [DYNAMODB_LOCAL, MINISTACK]) {
         agents,
         inboxOf: () => queue,
         count: (changes) => countIn({ metastore, clock }, changes),
+        quotas: new QuotaUsage({ metastore, clock }),
         times: new FoldedTimes({ metastore, clock, later: async (due) => void later.push(...due) }),
         warn: (line) => void warned.push(line),
       });
