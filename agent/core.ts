@@ -104,6 +104,7 @@ export function cachedCore(
 }
 
 interface DirtyMeans extends Pick<Core, 'namespace' | 'cache' | 'stores' | 'feed' | 'metastore'> {
+  readonly feedLagMs: number;
   /** What the agent is called in rows. */
   readonly holder: string;
   readonly namespaceId: string;

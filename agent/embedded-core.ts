@@ -28,7 +28,16 @@ export async function embeddedCore(options: AgentOptions, started: End[]): Promi
   await ensureMounts(namespace, owner, { wanted: options.mounts, ifNone: options.mountsIfNone });
   const cached = cachedCore(options, { identity, clock }, started);
   const metastoreName = config.metastore;
-  const holding = { namespace, cache: cached.cache, stores, feed, metastore, namespaceId, holder: HOLDER };
+  const holding = {
+    namespace,
+    cache: cached.cache,
+    stores,
+    feed,
+    metastore,
+    namespaceId,
+    holder: HOLDER,
+    feedLagMs: 0,
+  };
   return {
     owner,
     startedAt: Math.round(clock()),

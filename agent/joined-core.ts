@@ -28,6 +28,8 @@ import { type ReadRows, readOnly, remoteRows, rowsAllowed } from './joined/remot
 import { signedFetch } from './joined/signed-fetch.ts';
 
 const ID_BYTES = 8;
+/** The records of one change come apart, by shards of the table's stream and messages of the inbox. */
+const FEED_LAG_MS = 30_000;
 /** An inbox that is gone is made again when the registration is renewed. */
 const NEW_INBOX_MS = 10_000;
 
@@ -83,6 +85,7 @@ export async function joinedCore(options: AgentOptions, url: string, started: En
     metastore: hot,
     namespaceId: identity,
     holder: joined.id,
+    feedLagMs: FEED_LAG_MS,
   };
   return {
     owner,

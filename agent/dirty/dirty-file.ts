@@ -24,6 +24,8 @@ export class DirtyFile {
   id: InodeId;
   /** Where its row is; undefined once it has been removed. */
   at: RowKey | undefined;
+  /** When that was, milliseconds since the epoch. */
+  goneAt = 0;
   /** What its row says: of this generation, and no more than that. */
   row: Stamp & { readonly generation: number };
   /** The row says that it is dirty. */

@@ -5,9 +5,9 @@ import type { Inode } from '#shared/model/inode.ts';
 import { toText } from '#shared/model/names.ts';
 import type { Found } from '#shared/namespace/namespace.ts';
 import type { WrittenFile } from '#shared/namespace/written.ts';
-import type { ChangeFeed, CommitEvent } from '#shared/ports/change-feed.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 import { keptBeside } from './conflicts.ts';
+import { followRows, type FollowDeps } from './follow-rows.ts';
 import { type CommitDeps, committed } from './commit-file.ts';
 import { type ContentReader, readerOf, restingReader } from './content-reader.ts';
 import { DirtyFile } from './dirty-file.ts';
@@ -18,12 +18,12 @@ import { type Progress, streamCut, streamOn } from './streaming.ts';
 import { Hurry, untilDone } from './until-done.ts';
 import { type TakeOverDeps, takenOver } from './take-over.ts';
 import { Journal } from './journal.ts';
-import { movesIn } from './moves.ts';
 import { demandPersisted, persist, type PersistDeps } from './persist.ts';
 import { reportOf } from './report.ts';
 
-export interface DirtyFilesDeps extends PersistDeps, TakeOverDeps, CommitDeps {
-  readonly feed: ChangeFeed;
+export interface DirtyFilesDeps extends PersistDeps, TakeOverDeps, CommitDeps, FollowDeps {
+  /** So much later the feed may tell where an inode has come to than where it has left; 0: always at once. */
+  readonly feedLagMs: number;
   /** All that has been committed is on the disk. */
   readonly flushed: () => Promise<void>;
   readonly log: (line: string) => void;
@@ -57,7 +57,12 @@ export class DirtyFiles {
     this.room = new HeldRoom(deps.cache, { written: () => this.#files.values(), mayCome: () => this.#behind.size > 0 });
     makeShards(deps.dir);
     this.#journal = new Journal(`${deps.dir}/journal`);
-    this.#unsubscribe = deps.feed.subscribe((event) => this.#follow(event));
+    this.#unsubscribe = followRows(deps, {
+      files: this.#files,
+      journal: this.#journal,
+      gone: (file) => file.writers === 0 && this.#track(this.#settle(file)),
+      restingGone: (from, inode) => this.#restingGone(from, inode),
+    });
   }
 
   /** What this agent is called in rows. */
@@ -213,6 +218,9 @@ export class DirtyFiles {
     if (file.writers > 0 || this.#files.get(file.id) !== file) return;
     const found = await committed(this.#deps, file);
     if (file.writers > 0) return;
+    if (!found && Date.now() < file.goneAt + this.#deps.feedLagMs) {
+      throw new LeatError('contended', 'it has left its place, and may turn up at another');
+    }
     if (!found) return this.#drop(file);
     if (!file.isDirty) return this.#giveBack(file);
     if (found.writeType === 'MUST_CACHE') {
@@ -276,24 +284,10 @@ export class DirtyFiles {
     this.#behind.add(tracked);
   }
 
-  /** Where the rows of these files go. */
-  #follow({ changes }: CommitEvent): void {
-    for (const { inode, from, to } of movesIn(changes)) {
-      const file = this.#files.get(inode.id);
-      if (file && file.at?.directory === from.directory && file.at.name === from.name) this.#moved(file, to);
-      // What rests here, with nobody writing it, goes with its last name.
-      else if (!file && !to && inode.dirty?.holder === this.#deps.holder) {
-        const resting = new DirtyFile(this.#deps.dir, from, inode);
-        this.room.gone(resting);
-        resting.remove();
-      }
-    }
-  }
-
-  #moved(file: DirtyFile, to: RowKey | undefined): void {
-    file.at = to;
-    if (to) this.#journal.note({ ...to, id: file.id });
-    else if (file.writers === 0) this.#track(this.#settle(file));
+  #restingGone(from: RowKey, inode: Inode): void {
+    const resting = new DirtyFile(this.#deps.dir, from, inode);
+    this.room.gone(resting);
+    resting.remove();
   }
 }
 

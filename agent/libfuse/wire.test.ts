@@ -30,7 +30,9 @@ describe('what goes to libfuse', () => {
     expect(statfsOf({ total: 2 ** 40, free: 2 ** 39, files: 10, filesFree: 5 }).slice(0, 5)).toEqual(
       new Uint32Array([4096, 4096, 2 ** 28, 2 ** 27, 2 ** 27]),
     );
-    expect(statfsOf({ total: 2 ** 50, free: 0, files: 2 ** 40, filesFree: 0 }).slice(0, 4)).toEqual(new Uint32Array([2 ** 19, 2 ** 19, 2 ** 31, 0]));
+    expect(statfsOf({ total: 2 ** 50, free: 0, files: 2 ** 40, filesFree: 0 }).slice(0, 4)).toEqual(
+      new Uint32Array([2 ** 19, 2 ** 19, 2 ** 31, 0]),
+    );
   });
 });
 

@@ -80,6 +80,7 @@ export async function sharedTable({ feedMs }: { readonly feedMs: () => number | 
       cache,
       fetchFor,
       feed: own,
+      feedLagMs: 0,
       storeOf: () => undefined,
       holder: 'here',
       actor: SELF,
