@@ -55,18 +55,17 @@ export class Locks {
 
   /** A process closes a file, and with it all locks of fcntl that it has on it: what is done before that is answered. */
   closing(request: Request): (reply: () => void) => void {
-    const file = this.#session.node(request).inodeId;
     const owner = ownerAt(request, 56);
-    const { sharesLocks } = this.#session.options;
-    const mayHold = this.#lockers.delete(keyOf({ file, owner })) || (sharesLocks && !this.#areLockersKnown);
+    const file = this.#fileOf(request);
+    const mayHold = file !== undefined && (this.#lockers.delete(keyOf({ file, owner })) || !this.#areLockersKnown);
     if (!mayHold) return (reply) => reply();
     return (reply) => this.#ask(request, { file, wish: nothingOf(owner, 'bytes'), how: 'try' }, reply);
   }
 
   /** The last that had this open file has closed it. Nobody waits for what is done then. */
   released(request: Request): void {
-    if (!this.#session.options.sharesLocks) return;
-    const file = this.#session.node(request).inodeId;
+    const file = this.#fileOf(request);
+    if (file === undefined) return;
     const handle = u64(request, 40);
     const isFlock = (u32(request, 52) & RELEASE_FLOCK_UNLOCK) !== 0;
     if (isFlock) this.#giveBack({ file, wish: nothingOf(ownerAt(request, 56), 'whole') });
@@ -87,6 +86,12 @@ export class Locks {
   resumed(held: readonly { readonly file: InodeId; readonly owner: string }[]): void {
     for (const each of held) this.#hold({ ...each, handle: undefined });
     this.#areLockersKnown = true;
+  }
+
+  /** Undefined where there are no locks to give back, or nothing is known of the file: a close is never refused for that. */
+  #fileOf(request: Request): InodeId | undefined {
+    const { options, nodes } = this.#session;
+    return options.sharesLocks ? nodes.get(request.node)?.inodeId : undefined;
   }
 
   #hold(locker: Locker): void {
