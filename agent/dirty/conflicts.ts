@@ -41,6 +41,17 @@ export async function keptBeside(
   );
 }
 
+/** Why a row refuses what was written: a listing has told of another content since the file was opened. */
+export async function replacedBy(
+  { namespace }: Pick<ConflictDeps, 'namespace'>,
+  file: DirtyFile,
+  refusal: unknown,
+): Promise<{ readonly conflict: Found }> {
+  const conflict = isFault(refusal, 'changed') && file.rowOf ? await namespace.find(file.rowOf) : undefined;
+  if (!conflict) throw refusal;
+  return { conflict };
+}
+
 function conflictName(name: Name, number: number): Name {
   const suffix = `.conflict-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}${number === 1 ? '' : `-${number}`}`;
   return `${name.slice(0, NAME_BYTES_MAX - suffix.length)}${suffix}` as Name;

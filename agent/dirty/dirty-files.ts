@@ -6,7 +6,7 @@ import { toText } from '#shared/model/names.ts';
 import type { Found } from '#shared/namespace/namespace.ts';
 import type { WrittenFile } from '#shared/namespace/written.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
-import { keptBeside } from './conflicts.ts';
+import { keptBeside, replacedBy } from './conflicts.ts';
 import { followRows, type FollowDeps } from './follow-rows.ts';
 import { type CommitDeps, committed } from './commit-file.ts';
 import { type ContentReader, readerOf, restingReader } from './content-reader.ts';
@@ -216,11 +216,12 @@ export class DirtyFiles {
 
   async #settleNow(file: DirtyFile): Promise<void> {
     if (file.writers > 0 || this.#files.get(file.id) !== file) return;
-    const found = await committed(this.#deps, file);
+    const found = await committed(this.#deps, file).catch((error: unknown) => replacedBy(this.#deps, file, error));
     if (file.writers > 0) return;
     if (!found && Date.now() < file.goneAt + this.#deps.feedLagMs) {
       throw new LeatError('contended', 'it has left its place, and may turn up at another');
     }
+    if (found && 'conflict' in found) return this.#keepBeside(file, found.conflict);
     if (!found) return this.#drop(file);
     if (!file.isDirty) return this.#giveBack(file);
     if (found.writeType === 'MUST_CACHE') {

@@ -1,6 +1,7 @@
 import { closeSync, constants, existsSync, fstatSync, openSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { HotAttributes } from '#shared/model/row-codec.ts';
+import { isStamp } from '../cache/sealed.ts';
 import { dirtyPath, mapPath } from '../dirty/dirty-paths.ts';
 import { BasePages } from '../dirty/base-pages.ts';
 import type { Node, Nodes } from './nodes.ts';
@@ -8,6 +9,7 @@ import type { WrittenHere } from './questions.ts';
 
 const PRIVATE = 0o600;
 const NANOS = 1_000_000_000n;
+const NANOS_PER_MS = 1_000_000n;
 
 /** A file that is written through this mount: the local file says what its row does not yet. */
 export interface LiveFile {
@@ -114,6 +116,8 @@ export class LiveFiles {
     const live = this.get(node);
     if (!live || live.isSettled) return attributes;
     const stat = fstatSync(live.fd, { bigint: true });
+    // The cache has got it back and stamped it, of which we are about to be told: its row says all there is to say.
+    if (isStamp(Number(stat.mtimeNs / NANOS_PER_MS))) return attributes;
     const ctime = timeOf(stat.ctimeNs);
     const isLater =
       ctime.seconds > attributes.ctimeSeconds ||

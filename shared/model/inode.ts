@@ -14,6 +14,13 @@ export function heldTime(time: Nanos): Nanos {
   return time < TIME_MIN ? TIME_MIN : time > TIME_MAX ? TIME_MAX : time;
 }
 
+/** Some stores hold times a little coarser than we do: Node gives local files theirs as doubles, which round by some 100 ns. */
+const TIME_GRAIN: Nanos = 1000n;
+
+export function isSameTime(a: Nanos, b: Nanos): boolean {
+  return a - b < TIME_GRAIN && b - a < TIME_GRAIN;
+}
+
 /** What a store calls a version of an object (ETag, or size-mtime-id): equal fingerprints mean equal bytes. */
 export type Fingerprint = Brand<string, 'Fingerprint'>;
 

@@ -111,6 +111,29 @@ describe('attributes', () => {
     expect((await namespace.stat(root, path('/m/a'))).inode).toEqual(before);
     expect(store.count('setAttributes')).toBe(1);
   });
+
+  it('are not those of a listing, which knows no more of a version than when it came to the store', async () => {
+    const store = watchedStore();
+    const { namespace, settled } = await openNamespace({ storeOf: () => store });
+    await namespace.mount(root, mountOf('/m'));
+    const list = store.list;
+    store.list = async (...args) => {
+      const page = await list(...args);
+      return { ...page, entries: page.entries.map((entry) => ({ ...entry, mtime: 7_000_000_000n })) };
+    };
+    await namespace.write(root, path('/m/a'), bytes('x'), { mode: 0o644 });
+    await namespace.setAttributes(root, path('/m/a'), { mtime: 5n });
+    await settled();
+    await namespace.sync(root, path('/m'));
+    expect((await namespace.stat(root, path('/m/a'))).inode.mtime).toBe(5n);
+    await store.put({ a: 'another' });
+    await namespace.sync(root, path('/m'));
+    expect((await namespace.stat(root, path('/m/a'))).inode.mtime).toBe(7_000_000_000n);
+    await namespace.setAttributes(root, path('/m/a'), { mtime: 7_000_000_119n });
+    await store.put({ a: 'a third' });
+    await namespace.sync(root, path('/m'));
+    expect((await namespace.stat(root, path('/m/a'))).inode).toMatchObject({ size: 7, mtime: 7_000_000_119n });
+  });
 });
 
 describe('times of a directory', () => {

@@ -1,6 +1,6 @@
 import { isFault } from '../model/faults.ts';
 import type { InodeId } from '../model/ids.ts';
-import type { Inode, Origin, StoreKey } from '../model/inode.ts';
+import { type Inode, isSameTime, type Origin, type StoreKey } from '../model/inode.ts';
 import type { Name } from '../model/names.ts';
 import type { RowKey } from '../ports/metastore.ts';
 import type { StoreEntry, UnderStore } from '../ports/under-store.ts';
@@ -71,7 +71,7 @@ async function movedEntry(store: UnderStore, to: StoreKey): Promise<Arrived | un
   const entry = await store.stat(to);
   if (!entry) return undefined;
   const isContentOf = ({ kind, target, size, mtime }: Inode) =>
-    kind === 'symlink' ? target === entry.target : size === entry.size && mtime === entry.mtime;
+    kind === 'symlink' ? target === entry.target : size === entry.size && isSameTime(mtime, entry.mtime ?? mtime);
   return { entry, isContentOf };
 }
 

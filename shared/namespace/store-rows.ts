@@ -1,6 +1,6 @@
 import { LeatError } from '../model/faults.ts';
 import { type InodeId, TRASH } from '../model/ids.ts';
-import { childKey, heldTime, type Inode } from '../model/inode.ts';
+import { childKey, heldTime, type Inode, isSameTime } from '../model/inode.ts';
 import { joinPath, type Name } from '../model/names.ts';
 import { WRITE_TYPE_OPTION } from '../model/write-types.ts';
 import type { Change } from '../ports/metastore.ts';
@@ -151,12 +151,14 @@ export function toTrash(context: Context, inode: Inode): Change[] {
 
 function differences(context: Context, before: Inode, entry: StoreEntry): Partial<Inode> | undefined {
   const isOther = before.kind !== 'directory' && before.fingerprint !== entry.fingerprint;
-  const mtime = entry.mtime && heldTime(entry.mtime);
+  // The same version tells no other time: a listing has it in another grain than who wrote it, or has that of the upload.
+  const tellsTime = isOther || before.kind === 'directory' || entry.fingerprint === undefined;
+  const mtime = tellsTime && entry.mtime ? heldTime(entry.mtime) : undefined;
   const attributes = {
     ...(entry.mode !== undefined && entry.mode !== before.mode && permissionsWith(before, entry.mode)),
     ...(entry.uid !== undefined && entry.uid !== before.uid && { uid: entry.uid }),
     ...(entry.gid !== undefined && entry.gid !== before.gid && { gid: entry.gid }),
-    ...(mtime !== undefined && mtime !== before.mtime && { mtime }),
+    ...(mtime !== undefined && !isSameTime(mtime, before.mtime) && { mtime }),
   };
   if (!isOther && Object.keys(attributes).length === 0) return undefined;
   return {

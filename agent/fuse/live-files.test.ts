@@ -1,0 +1,35 @@
+import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { sequentialId } from '#shared/model/ids.ts';
+import type { Name } from '#shared/model/names.ts';
+import { attributesAt, encodeRow, type HotAttributes } from '#shared/model/row-codec.ts';
+import { sealAs, sealedPath } from '../cache/sealed.ts';
+import { dirtyPath, makeShards } from '../dirty/dirty-paths.ts';
+import { LiveFiles } from './live-files.ts';
+import { Node, Nodes, ROOT_NODE } from './nodes.ts';
+
+const id = sequentialId(7);
+const times = { atime: 5n * 10n ** 9n, mtime: 5n * 10n ** 9n, ctime: 5n * 10n ** 9n };
+const owner = { mode: 0o644, uid: 0, gid: 0 };
+const row = encodeRow({ kind: 'file', id, ...owner, size: 10, ...times, version: 1, generation: 1 });
+
+it('shows how a file is that is written, and of one that the cache has got back what its row says', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'leat-live-'));
+  makeShards(dir);
+  const root = new Node(ROOT_NODE, { inodeId: sequentialId(1), generation: 0 }, undefined, '' as Name);
+  const nodes = new Nodes(root, () => {});
+  const live = new LiveFiles(dir, { nodes: () => nodes, isHeld: () => false });
+  const node = nodes.looked(root, 'a' as Name, { inodeId: id, generation: 1 });
+  const attributes = attributesAt(row) as HotAttributes;
+  live.begin(node, {});
+  truncateSync(dirtyPath(dir, id), 20);
+  const shown = live.shown(node, attributes);
+  expect(shown).toMatchObject({ size: 20 });
+  expect(shown.mtimeSeconds).toBeGreaterThan(5);
+
+  sealAs(dirtyPath(dir, id), sealedPath(dir, { id, generation: 1 }), 0);
+  expect(live.shown(node, attributes)).toEqual(attributes);
+  rmSync(dir, { recursive: true });
+});

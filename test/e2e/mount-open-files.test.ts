@@ -1,0 +1,57 @@
+import { mkdir, open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { cliOn } from '../support/cli.ts';
+import { type MountStage, openMountStage } from '../support/mounted.ts';
+
+const SOON = { timeout: 20_000 };
+
+describe('a file of a mounted folder that is open for writing', () => {
+  let stage: MountStage;
+  let source: string;
+  const at = (name: string) => join(stage.at, name);
+  const kept = (name: string) => join(source, name);
+  beforeEach(async () => {
+    stage = await openMountStage();
+    source = join(stage.folder, 'source');
+    await mkdir(source);
+    await stage.start([source], { args: ['--sync', '100ms'] });
+  });
+  afterEach(() => stage.clear());
+
+  it('goes on under another name, and comes to the folder under that', async () => {
+    for (const isThere of [false, true]) {
+      await writeFile(at('log'), 'first');
+      if (isThere) await writeFile(at('log.1'), 'of yesterday');
+      await expect.poll(() => readFile(kept('log'), 'utf8'), SOON).toBe('first');
+      const file = await open(at('log'), 'a');
+      await rename(at('log'), at('log.1'));
+      await expect.poll(() => readFile(kept('log.1'), 'utf8').catch(String), SOON).toBe('first');
+      const { ino, mtimeNs } = await stat(at('log.1'), { bigint: true });
+      expect(mtimeNs).toBe((await file.stat({ bigint: true })).mtimeNs);
+      await file.write(', second');
+      await file.close();
+      expect((await stat(at('log.1'), { bigint: true })).ino).toBe(ino);
+      expect(await readFile(at('log.1'), 'utf8')).toBe('first, second');
+      await expect.poll(() => readFile(kept('log.1'), 'utf8'), SOON).toBe('first, second');
+    }
+    expect(await readdir(source)).toEqual(['log.1']);
+  });
+
+  it('is kept beside another content that a listing has told of since', async () => {
+    await writeFile(kept('f'), 'first');
+    await expect.poll(() => readFile(at('f'), 'utf8').catch(String), SOON).toBe('first');
+    const file = await open(at('f'), 'r+');
+    await writeFile(kept('f'), 'theirs');
+    // To who has it open it is as he opened it.
+    const told = async () => (await readdir(at(''))) && (await cliOn(stage.data)('fs', 'stat', '/f', '--json')).stdout;
+    await expect.poll(told, SOON).toMatch(/"size": ?6\b/);
+    await file.write('MINE!');
+    await expect(file.close()).rejects.toMatchObject({ errno: -116 });
+    await expect.poll(async () => (await readdir(source)).length, SOON).toBe(2);
+    const [theirs = '', mine = ''] = (await readdir(source)).toSorted();
+    expect([theirs, await readFile(kept(theirs), 'utf8')]).toEqual(['f', 'theirs']);
+    expect([mine, await readFile(kept(mine), 'utf8')]).toEqual([expect.stringMatching(/^f\.conflict-/), 'MINE!']);
+    expect(await readFile(at(mine), 'utf8')).toBe('MINE!');
+  });
+});
