@@ -1,0 +1,210 @@
+"""Performs file operations in one folder, a JSON line each, and answers each with a line: what came of it, or the errno.
+
+It is a process of its own because Node has no mmap, no fallocate and no copy_file_range, and because two of them show what
+processes see of each other. Handles live in numbered slots, so that any sequence of operations makes sense.
+"""
+import ctypes
+import errno
+import hashlib
+import json
+import mmap
+import os
+import random
+import stat
+import sys
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+libc.renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+AT_FDCWD = -100
+READ_BYTES_MAX = 1 << 20
+
+files = {}
+maps = {}
+late = set()
+
+
+def checked(result):
+    if result != 0:
+        raise OSError(ctypes.get_errno(), "")
+
+
+def filling(act):
+    return random.Random(act["fill"]).randbytes(act["size"])
+
+
+def digest(data):
+    return f"{len(data)}:{hashlib.sha1(data).hexdigest()[:12]}"
+
+
+def fd_of(act, key="slot"):
+    if act[key] not in files:
+        raise OSError(errno.EBADF, "")
+    return files[act[key]]
+
+
+def unmap(slot):
+    if slot in maps:
+        maps.pop(slot).close()
+
+
+def close(slot):
+    unmap(slot)
+    if slot in files:
+        os.close(files.pop(slot))
+
+
+def close_all(act):
+    for slot in list(files):
+        close(slot)
+
+
+def leave(act):
+    """Holds on to nothing any more."""
+    close_all(act)
+    os.chdir("/")
+
+
+def open_file(act):
+    close(act["slot"])
+    files[act["slot"]] = os.open(act["path"], act["flags"], act["mode"])
+
+
+def write(act):
+    fd = fd_of(act)
+    return os.write(fd, filling(act)) if act["offset"] is None else os.pwrite(fd, filling(act), act["offset"])
+
+
+def read(act):
+    fd = fd_of(act)
+    size = act["size"]
+    return digest(os.read(fd, size) if act["offset"] is None else os.pread(fd, size, act["offset"]))
+
+
+def mapped(act):
+    """A shared mapping, kept until told otherwise, and the range of the act in it: cut to the size that the file has now, because
+    beyond it is SIGBUS."""
+    slot = act["slot"]
+    fd = fd_of(act)
+    size = os.fstat(fd).st_size
+    if size == 0:
+        raise OSError(errno.EINVAL, "")
+    if slot not in maps or len(maps[slot]) <= act["offset"] < size:
+        unmap(slot)
+        maps[slot] = mmap.mmap(fd, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+    start = min(act["offset"], len(maps[slot]), size)
+    return maps[slot], start, min(start + act["size"], len(maps[slot]), size)
+
+
+def map_write(act):
+    view, start, end = mapped(act)
+    view[start:end] = filling(act)[: end - start]
+    if act["sync"]:
+        view.flush()
+    else:
+        # Its times change when the kernel finds out.
+        late.add(str(os.fstat(files[act["slot"]]).st_ino))
+
+
+def map_read(act):
+    view, start, end = mapped(act)
+    return digest(view[start:end])
+
+
+def copy_range(act):
+    return os.copy_file_range(fd_of(act, "from"), fd_of(act, "to"), act["size"], act["offset"], act["at"])
+
+
+def rename(act):
+    checked(libc.renameat2(AT_FDCWD, os.fsencode(act["path"]), AT_FDCWD, os.fsencode(act["to"]), act["flags"]))
+
+
+def xattr(act):
+    if act["value"] is None:
+        os.removexattr(act["path"], act["name"])
+    else:
+        os.setxattr(act["path"], act["name"], act["value"].encode())
+
+
+def attributes(info):
+    return {
+        "kind": stat.S_IFMT(info.st_mode),
+        "mode": stat.S_IMODE(info.st_mode),
+        "owner": [info.st_uid, info.st_gid],
+        # Of a directory, every file system decides these for itself.
+        "size": None if stat.S_ISDIR(info.st_mode) else info.st_size,
+        "links": None if stat.S_ISDIR(info.st_mode) else info.st_nlink,
+        "inode": str(info.st_ino),
+        "mtime": str(info.st_mtime_ns),
+    }
+
+
+def content(path):
+    sha = hashlib.sha1()
+    with open(path, "rb", buffering=0) as file:
+        while piece := file.read(READ_BYTES_MAX):
+            sha.update(piece)
+    return sha.hexdigest()[:12]
+
+
+def look(act):
+    """All that is there: names, attributes, contents."""
+    seen = {}
+    pending = ["."]
+    while pending:
+        directory = pending.pop()
+        for name in os.listdir(directory):
+            path = os.path.join(directory, name)[2:] if directory == "." else os.path.join(directory, name)
+            info = os.lstat(path)
+            seen[path] = attributes(info)
+            if stat.S_ISDIR(info.st_mode):
+                pending.append(path)
+            elif stat.S_ISLNK(info.st_mode):
+                seen[path]["target"] = os.readlink(path)
+            elif stat.S_ISREG(info.st_mode):
+                seen[path]["content"] = content(path)
+                seen[path]["xattrs"] = {n: os.getxattr(path, n).decode() for n in os.listxattr(path)}
+    return seen
+
+
+ACTS = {
+    "enter": lambda act: os.chdir(act["path"]),
+    "open": open_file,
+    "close": lambda act: close(act["slot"]),
+    "closeAll": close_all,
+    "leave": leave,
+    "write": write,
+    "read": read,
+    "seek": lambda act: os.lseek(fd_of(act), act["offset"], act["from"]),
+    "truncate": lambda act: os.ftruncate(fd_of(act), act["size"]),
+    "truncatePath": lambda act: os.truncate(act["path"], act["size"]),
+    "allocate": lambda act: checked(libc.fallocate(fd_of(act), act["mode"], act["offset"], act["size"])),
+    "sync": lambda act: os.fdatasync(fd_of(act)) if act["onlyData"] else os.fsync(fd_of(act)),
+    "size": lambda act: os.fstat(fd_of(act)).st_size,
+    "links": lambda act: os.fstat(fd_of(act)).st_nlink,
+    "unmap": lambda act: unmap(act["slot"]),
+    "mapWrite": map_write,
+    "mapRead": map_read,
+    "copyRange": copy_range,
+    "rename": rename,
+    "unlink": lambda act: os.unlink(act["path"]),
+    "link": lambda act: os.link(act["path"], act["to"]),
+    "symlink": lambda act: os.symlink(act["target"], act["path"]),
+    "mkdir": lambda act: os.mkdir(act["path"], act["mode"]),
+    "rmdir": lambda act: os.rmdir(act["path"]),
+    "chmod": lambda act: os.chmod(act["path"], act["mode"]),
+    "fchmod": lambda act: os.fchmod(fd_of(act), act["mode"]),
+    "utimes": lambda act: os.utime(act["path"], ns=(act["atime"], act["mtime"])),
+    "xattr": xattr,
+    "look": look,
+}
+
+os.umask(0o022)
+for line in sys.stdin:
+    request = json.loads(line)
+    try:
+        answer = {"came": ACTS[request["do"]](request), "late": sorted(late)}
+        late.clear()
+    except OSError as error:
+        answer = {"errno": errno.errorcode.get(error.errno, str(error.errno))}
+    print(json.dumps(answer), flush=True)

@@ -1,0 +1,129 @@
+import { constants } from 'node:fs';
+import { type FileAct, FIRST_ACTS, PROCESSES } from './file-acts.ts';
+import { type Outcome, type Performer, startPerformer } from './performer.ts';
+
+/** Set by a test, not by the clock, before this. */
+const NOW_SINCE_NS = 10n ** 18n;
+
+interface Attributes {
+  readonly kind: number;
+  readonly inode: string;
+  readonly mtime: string;
+}
+type Look = Readonly<Record<string, Attributes>>;
+
+/** One of two folders in which the same is done. */
+class Side {
+  readonly #performers: readonly Performer[];
+  #before: Look = {};
+  readonly #late = new Set<string>();
+
+  constructor() {
+    this.#performers = Array.from({ length: PROCESSES }, startPerformer);
+  }
+
+  async enter(path: string): Promise<void> {
+    const enter = { do: 'enter', path };
+    for (const performer of this.#performers) {
+      const { errno } = await performer.perform(enter);
+      if (errno !== undefined) throw new Error(`${path}: ${errno}`);
+    }
+    this.#late.clear();
+    await this.look();
+  }
+
+  async perform(act: FileAct): Promise<Outcome> {
+    const performer = this.#performers[act.by];
+    if (!performer) throw new Error(`there is no process ${act.by}`);
+    const { late = [], ...outcome } = await performer.perform(act);
+    for (const inode of late) this.#late.add(inode);
+    return outcome;
+  }
+
+  /** Closes all handles; with the folder too, nothing is held any more. */
+  async close(act: 'closeAll' | 'leave'): Promise<void> {
+    for (const performer of this.#performers) await performer.perform({ do: act });
+  }
+
+  /** What both sides must have alike. Of times of the clock: whether they have changed since the last look. */
+  async look(): Promise<Readonly<Record<string, object>>> {
+    const { came, errno } = await this.perform({ do: 'look', by: 0 });
+    if (errno !== undefined) return { error: { errno } };
+    const now = came as Look;
+    const before = this.#before;
+    this.#before = now;
+    const inodes = new Set(Object.values(now).map(({ inode }) => inode));
+    for (const inode of this.#late) if (!inodes.has(inode)) this.#late.delete(inode);
+    return Object.fromEntries(
+      Object.entries(now)
+        .toSorted(([a], [b]) => (a < b ? -1 : 1))
+        .map(([path, { inode, mtime, ...rest }]) => {
+          const old = before[path]?.inode === inode ? before[path] : undefined;
+          const modified = BigInt(mtime) < NOW_SINCE_NS ? mtime : old?.mtime === mtime ? 'the same' : 'changed';
+          // Those of a directory are folded from what becomes of its entries, and may come later; of a symlink, its store tells.
+          const isUntold = rest.kind !== constants.S_IFREG || this.#late.has(inode);
+          return [path, isUntold ? rest : { ...rest, modified }];
+        }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    for (const performer of this.#performers) await performer.stop();
+  }
+}
+
+export interface SideBySide {
+  /** Does it all in both folders, until ours is full; the first difference, or undefined. All handles are closed afterwards. */
+  run(
+    acts: readonly FileAct[],
+    folders: { readonly ours: string; readonly theirs: string },
+  ): Promise<string | undefined>;
+  stop(): Promise<void>;
+}
+
+/**
+ * Performs the same operations in two folders, by two processes each, and compares all that can be seen after each of them.
+ * `broken` plants a fault: what becomes of an act on our side.
+ */
+export function sideBySide(broken: (act: FileAct) => FileAct = (act) => act): SideBySide {
+  const [ours, theirs] = [new Side(), new Side()];
+  const compare = async (): Promise<string | undefined> => {
+    const [mine, yours] = await Promise.all([ours.look(), theirs.look()]);
+    const different = [...new Set([...Object.keys(mine), ...Object.keys(yours)])].filter(
+      (path) => textOf(mine[path]) !== textOf(yours[path]),
+    );
+    if (different.length === 0) return undefined;
+    return different.map((path) => `${path}: ${textOf(mine[path])} but should be ${textOf(yours[path])}`).join('\n');
+  };
+  return {
+    async run(acts, folders) {
+      await ours.enter(folders.ours);
+      await theirs.enter(folders.theirs);
+      try {
+        for (const [index, act] of [...FIRST_ACTS, ...acts].entries()) {
+          const mine = await ours.perform(broken(act));
+          if (act.do === 'allocate' && mine.errno === 'ENOTSUP') continue;
+          if (mine.errno === 'ENOSPC') return undefined;
+          const yours = await theirs.perform(act);
+
+          const difference =
+            JSON.stringify(mine) === JSON.stringify(yours)
+              ? await compare()
+              : `it answered ${JSON.stringify(mine)}, but should have answered ${JSON.stringify(yours)}`;
+          if (difference !== undefined)
+            return `after ${index < FIRST_ACTS.length ? 'the first acts' : `act ${index - FIRST_ACTS.length}`}, ${JSON.stringify(act)}:\n${difference}`;
+        }
+        await Promise.all([ours.close('closeAll'), theirs.close('closeAll')]);
+        const difference = await compare();
+        return difference === undefined ? undefined : `after all was closed:\n${difference}`;
+      } finally {
+        await Promise.all([ours.close('leave'), theirs.close('leave')]);
+      }
+    },
+    async stop() {
+      await Promise.all([ours.stop(), theirs.stop()]);
+    },
+  };
+}
+
+const textOf = (attributes: object | undefined) => (attributes ? JSON.stringify(attributes) : 'nothing');
