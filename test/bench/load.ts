@@ -4,8 +4,10 @@
  */
 import { closeSync, lstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { runWrites, type WriteLoad } from './write-load.ts';
 
 export type Load =
+  | WriteLoad
   /** open, read to the end, close: this process's share of the names, in random order. */
   | { readonly kind: 'small'; readonly directory: string; readonly names: string }
   | { readonly kind: 'stat'; readonly directory: string; readonly names: string }
@@ -34,7 +36,8 @@ function run(load: Load, share: Share): Done {
   if (load.kind === 'small') return readSmall(load.directory, shareOf(load.names, share));
   if (load.kind === 'stat') return statAll(load.directory, shareOf(load.names, share));
   if (load.kind === 'sequential') return readThrough(load.file, load.blockBytes);
-  return readRandom(load, share);
+  if (load.kind === 'random') return readRandom(load, share);
+  return runWrites(load, share);
 }
 
 function readSmall(directory: string, names: readonly string[]): Done {

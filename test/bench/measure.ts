@@ -69,6 +69,12 @@ export function residentMiB(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
+export const operationsPerSecond = ({ operations, seconds }: Measured) => operations / seconds;
+export const mebibytesPerSecond = ({ bytes, seconds }: Measured) => bytes / 2 ** 20 / seconds;
+export const cpuPerOperation = ({ cpuSeconds: cpu, operations }: Measured) =>
+  `${Math.round((cpu / operations) * 1e6)} µs CPU each`;
+export const cpuPerGiB = ({ cpuSeconds: cpu, bytes }: Measured) => `${(cpu / (bytes / 2 ** 30)).toFixed(2)} CPU s/GiB`;
+
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;

@@ -5,8 +5,20 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Daemon } from '../support/daemon.ts';
 import type { Fixtures } from './fixtures.ts';
 import type { Load } from './load.ts';
-import { cpuSeconds, dropKernelCaches, listLong, measure, type Measured, residentMiB } from './measure.ts';
+import {
+  cpuPerGiB,
+  cpuPerOperation,
+  cpuSeconds,
+  dropKernelCaches,
+  listLong,
+  measure,
+  type Measured,
+  mebibytesPerSecond,
+  operationsPerSecond,
+  residentMiB,
+} from './measure.ts';
 import { UPLOAD_SCENARIO } from './upload-scenario.ts';
+import { WRITE_SCENARIOS } from './write-scenarios.ts';
 
 export interface Stage {
   readonly daemon: Daemon;
@@ -40,11 +52,6 @@ const LEAT = new URL('../../agent/leat.js', import.meta.url).pathname;
 const FETCH = new URL('./fetch.ts', import.meta.url).pathname;
 
 type Caches = 'none' | 'disk' | 'kernel';
-const operationsPerSecond = ({ operations, seconds }: Measured) => operations / seconds;
-const mebibytesPerSecond = ({ bytes, seconds }: Measured) => bytes / MIB / seconds;
-const cpuPerOperation = ({ cpuSeconds: cpu, operations }: Measured) =>
-  `${Math.round((cpu / operations) * 1e6)} µs CPU each`;
-const cpuPerGiB = ({ cpuSeconds: cpu, bytes }: Measured) => `${(cpu / (bytes / 2 ** 30)).toFixed(2)} CPU s/GiB`;
 
 /** Which caches hold the data when the clock starts: no cache of ours, our own on the disk, or the kernel's too. */
 async function prepare(stage: Stage, caches: Caches, path: string, warmUp: () => Promise<unknown>): Promise<void> {
@@ -186,6 +193,7 @@ export const scenariosFor = (many: readonly number[]): readonly Scenario[] => [
   ...many.map((count) => metadata('stat', count)),
   ...many.map((count) => metadata('ls -l', count)),
   UPLOAD_SCENARIO,
+  ...WRITE_SCENARIOS,
   {
     name: 'resident memory, all of it known (baseline: 150 MiB)',
     unit: 'MiB',
