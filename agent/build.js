@@ -9,7 +9,11 @@ const DIST = join(ROOT, 'dist');
 rmSync(DIST, { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: ROOT,
-  entryPoints: { cli: 'agent/cli/main.ts', 'fuse-worker': 'agent/fuse/worker.ts' },
+  entryPoints: {
+    cli: 'agent/cli/main.ts',
+    supervisor: 'agent/supervisor/main.ts',
+    'fuse-worker': 'agent/fuse/worker.ts',
+  },
   outdir: DIST,
   bundle: true,
   splitting: true,
@@ -28,7 +32,9 @@ const { metafile } = await build({
 // Stays as it is but for what it starts, so that any Node can read it.
 writeFileSync(
   join(DIST, 'leat.js'),
-  readFileSync(join(import.meta.dirname, 'leat.js'), 'utf8').replace('./cli/main.ts', './cli.js'),
+  readFileSync(join(import.meta.dirname, 'leat.js'), 'utf8')
+    .replace('./cli/main.ts', './cli.js')
+    .replace('./supervisor/main.ts', './supervisor.js'),
 );
 chmodSync(join(DIST, 'leat.js'), 0o755);
 writeFileSync(join(DIST, 'LICENSES.txt'), licenses(packagesIn(Object.keys(metafile.inputs))));

@@ -10,13 +10,14 @@ import type { Metastore } from '#shared/ports/metastore.ts';
 import type { Listen } from './api-server.ts';
 import { type CacheKey, type DataCache, dataCache } from './cache/data-cache.ts';
 import { DirtyFiles } from './dirty/dirty-files.ts';
+import type { Keeper } from './fuse/keeper.ts';
 import type { HotTier } from './joined/hot-tier.ts';
 import { openStores, type Stores } from './stores.ts';
 
 export interface AgentOptions {
-  /** Absolute; everything that lasts is below it. */
+  /** Absolute, and without symlinks; everything that lasts is below it. */
   readonly data: string;
-  /** Absolute; absent: the API alone. */
+  /** The same of the mount point; absent: the API alone. */
   readonly at?: string;
   readonly allowOther: boolean;
   /** The URL of the API of a cloud; absent: a namespace of its own. */
@@ -27,6 +28,8 @@ export interface AgentOptions {
   /** What is shown when nothing is mounted and `mounts` is empty. */
   readonly mountsIfNone: readonly NewMount[];
   readonly log: (line: string) => void;
+  /** Of an agent whose mount outlives it. */
+  readonly keeper?: Keeper;
 }
 
 /** Ends something that was started. What was started last ends first: at `stop`, or when a later part fails to start. */
@@ -112,7 +115,7 @@ interface DirtyMeans extends Pick<Core, 'namespace' | 'cache' | 'stores' | 'feed
 
 /** The files that are written here. Those of another namespace stay where they are, for when it comes back. */
 export async function dirtyCore(
-  { data, log }: AgentOptions,
+  { data, log, keeper }: AgentOptions,
   { metastore, stores, namespaceId, ...means }: DirtyMeans,
   started: End[],
 ): Promise<Pick<Core, 'dirty' | 'dirtyDir' | 'source'>> {
@@ -128,6 +131,6 @@ export async function dirtyCore(
     log,
   });
   started.push(() => dirty.close());
-  await dirty.recover();
+  await dirty.recover(keeper?.resumedDevice === undefined ? undefined : keeper.writers());
   return { dirty, dirtyDir, source };
 }

@@ -23,7 +23,8 @@ export async function embeddedCore(options: AgentOptions, started: End[]): Promi
   started.push(() => metastore.close());
   const followed = eventRing(feed);
   const { newId, identity, namespaceId, rowsFile } = metastore;
-  const namespace = await createNamespace({ metastore, newId, feed, clock, owner, log, ...deps });
+  const remembering = options.keeper?.ids.remembering(newId) ?? newId;
+  const namespace = await createNamespace({ metastore, newId: remembering, feed, clock, owner, log, ...deps });
   started.push(() => namespace.close());
   await ensureMounts(namespace, owner, { wanted: options.mounts, ifNone: options.mountsIfNone });
   const cached = cachedCore(options, { identity, clock }, started);

@@ -13,7 +13,9 @@ if (Number(process.versions.node.split('.')[0]) >= NODE_MIN) {
   v8.setFlagsFromString('--memory-saver-mode');
   // What was compiled once, and stripped of its types, is not compiled again: a third of the time to start, and its memory.
   module.enableCompileCache();
-  await import('./cli/main.ts');
+  // `leat up` is a small process that starts the agent, and another one when that dies.
+  const isSupervisor = process.argv[2] === 'up' && process.env.LEAT_SUPERVISED === undefined;
+  await (isSupervisor ? import('./supervisor/main.ts') : import('./cli/main.ts'));
 } else {
   // The source tree brings its own Node as a dev dependency; through npm it comes first in the PATH anyway.
   const own = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));

@@ -109,7 +109,11 @@ async function startMount(options: AgentOptions, core: Core, started: End[]): Pr
   }
 }
 
-async function openMount(at: string, { data, config, allowOther, log }: AgentOptions, core: Core): Promise<FuseMount> {
+async function openMount(
+  at: string,
+  { data, config, allowOther, log, keeper }: AgentOptions,
+  core: Core,
+): Promise<FuseMount> {
   const {
     namespace,
     cache,
@@ -136,7 +140,8 @@ async function openMount(at: string, { data, config, allowOther, log }: AgentOpt
       rows,
       leaseMs: config['metadata.lease'],
       feed,
-      locks: agentId === undefined ? undefined : lockSession(data, agentId),
+      locks: agentId === undefined ? undefined : lockSession(data, agentId, keeper?.resumedDevice === undefined),
+      keeper,
     },
     {
       namespace,
@@ -157,9 +162,12 @@ async function openMount(at: string, { data, config, allowOther, log }: AgentOpt
 }
 
 /** A new mount begins without locks. The session is kept for a successor that goes on with the mount of this process. */
-function lockSession(data: string, agent: string): LockSession {
+function lockSession(data: string, agent: string, isNew: boolean): LockSession {
+  const file = keptText(join(data, 'lock-session'));
+  const kept = isNew ? undefined : file.load();
+  if (kept !== undefined) return { agent, session: kept, isNew: false };
   const session = randomBytes(SESSION_BYTES).toString('hex');
-  keptText(join(data, 'lock-session')).save(session);
+  file.save(session);
   return { agent, session, isNew: true };
 }
 

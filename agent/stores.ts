@@ -19,11 +19,12 @@ export interface Stores {
   demandMountable(uri: string): void;
 }
 
-/** `own` are the folders in which the agent itself lives: showing one in the namespace would never end. */
-export function openStores(own: readonly string[]): Stores {
+/**
+ * `taken` are the folders in which the agent itself lives, without symlinks: showing one in the namespace would never end. They
+ * are not looked at: where the namespace is mounted, a look at the mount point is a question that this thread has to answer.
+ */
+export function openStores(taken: readonly string[]): Stores {
   const open = new Map<MountId, UnderStore>();
-  // Now: once the namespace is mounted, a look at the mount point is a question that this thread has to answer.
-  const taken = own.map(truePath);
   return {
     demandMountable: (uri) => refuseOwnFolders(uri, taken),
     storeOf(mount) {

@@ -38,6 +38,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'agent/cli/store-options.ts': {
     mayImport: [/^shared\/under-stores\/s3-options\.ts$/, /^shared\/model\/write-types\.ts$/],
   },
+  // It lives as long as the mount, so it is kept small: of the agent it has how descriptors are handed on, and how one unmounts.
+  'agent/supervisor/main.ts': {
+    mayImport: [/^agent\/supervisor\//, /^agent\/fuse\/(fd-passing|mountpoint)\.ts$/, /^node:/],
+  },
   // Composition roots alone name drivers and the app that they serve.
   'agent/main.ts': { mayImport: [/^(shared|agent|functions\/api)\//, /^node:/] },
   'agent/joined-core.ts': { mayImport: [/^(shared|agent|functions\/drivers)\//, /^node:/] },

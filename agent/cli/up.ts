@@ -8,6 +8,7 @@ import type { NewMount } from '#shared/namespace/namespace.ts';
 import { parsePath, toText } from '#shared/model/names.ts';
 import type { Agent } from '../main.ts';
 import { PACKAGE_ROOT } from '../package.ts';
+import type { Supervised } from '../supervisor/supervised.ts';
 import { command, UsageError, usage } from './command.ts';
 import { MOUNT_OPTIONS, URI_HELP, mountSettings, parseStore } from './stores.ts';
 import type { Terminal } from './terminal.ts';
@@ -68,25 +69,32 @@ export const up = command({
   async run({ positionals, values, data, terminal, print }) {
     // What the agent waits for does not hold the process while it starts and ends, so that this command must.
     using _alive = heldProcess();
-    const agentStarted = stopOnSignals(terminal);
+    const { supervised } = await import('../supervisor/supervised.ts');
+    const supervisor = await supervised();
+    const agentStarted = stopOnSignals(terminal, supervisor);
     const mounts = newMounts(positionals, mountSettings(values));
     const port = parsePort(values.port ?? '0');
     const config = usage(() => readConfig({ env: terminal.env, set: values.set ?? [] }));
+    const isNew = !supervisor?.isSuccessor || config.metastore === 'heap';
     // Only now: every other command would wait for the AWS SDK and the metastore to be read, and use neither.
     const { startAgent } = await import('../main.ts');
     const agent = await startAgent({
       data: await realPlace(resolve(data)),
-      ...(!values['no-mount'] && { at: await realPlace(resolve(values.at ?? AT_DEFAULT)) }),
+      // Where a mount goes on nobody looks: it is this agent who would have to answer.
+      ...(!values['no-mount'] && { at: supervisor?.at ?? (await realPlace(resolve(values.at ?? AT_DEFAULT))) }),
       allowOther: values['allow-other'] ?? false,
       listen: { host: values.listen ?? '127.0.0.1', port },
       config,
       ...(values.join !== undefined && { join: parseUrl(values.join) }),
-      mounts,
-      mountsIfNone: values.join === undefined ? ownFolders() : [],
+      // What has been mounted or unmounted since is as its users want it.
+      mounts: isNew ? mounts : [],
+      mountsIfNone: isNew && values.join === undefined ? ownFolders() : [],
+      ...(supervisor?.keeper && { keeper: supervisor.keeper }),
       log: (line) => terminal.err(`leat: ${line}\n`),
     });
-    print(welcome(agent, data), { ...agent.address, at: agent.at, mounts: agent.mounts });
+    if (!supervisor?.isSuccessor) print(welcome(agent, data), { ...agent.address, at: agent.at, mounts: agent.mounts });
     agentStarted(agent);
+    supervisor?.ready();
     await agent.ended;
     if (!values.json) terminal.out(agent.at === undefined ? 'Stopped.\n' : `Unmounted ${agent.at}, stopped.\n`);
   },
@@ -142,7 +150,7 @@ function parseUrl(text: string): string {
  * Signals count from the start: what is half started is stopped once it is whole. The first stops the agent unless the mount
  * is in use, the second stops it all the same, the third waits for nothing.
  */
-function stopOnSignals(terminal: Terminal): (agent: Agent) => void {
+function stopOnSignals(terminal: Terminal, supervisor: Supervised | undefined): (agent: Agent) => void {
   let signals = 0;
   let started: Agent | undefined;
   const act = () => {
@@ -151,6 +159,11 @@ function stopOnSignals(terminal: Terminal): (agent: Agent) => void {
   };
   terminal.takeSignals(() => {
     signals++;
+    act();
+  });
+  // Nobody keeps the session any more, nor starts another agent: who finds the mount dead should find nothing left of it.
+  supervisor?.onGone(() => {
+    signals = 2;
     act();
   });
   return (agent) => {

@@ -46,6 +46,7 @@ export class DirtyFiles {
   readonly #deps: DirtyFilesDeps;
   readonly #journal: Journal;
   readonly #files = new Map<InodeId, DirtyFile>();
+  readonly #recovered: DirtyFile[] = [];
   readonly #opening = new Map<InodeId, Promise<unknown>>();
   readonly #unsubscribe: () => void;
   readonly #ended = new AbortController();
@@ -158,23 +159,27 @@ export class DirtyFiles {
     this.#track(streamOn({ ...this.#deps, journal: this.#journal }, file, progress));
   }
 
-  /**
-   * What the process before has left under way goes on to be settled, as if its last writer had just closed it. `writers`: those
-   * who outlived the process, by what they write.
-   */
-  async recover(writers: ReadonlyMap<InodeId, number> = new Map()): Promise<void> {
+  /** What the process before has left. `writers`: of a mount that goes on, which hears of it first (`resumed`). */
+  async recover(writers?: ReadonlyMap<InodeId, number>): Promise<void> {
     await this.room.countOld(this.#deps.dir);
-    const found = (file: DirtyFile) => {
-      this.#begin(file, false).writers = writers.get(file.id) ?? 0;
-      if (file.writers === 0) this.#track(this.#settle(file));
-    };
     this.#track(abandonUploads({ ...this.#deps, journal: this.#journal }, this.#ended.signal));
-    await recover({ ...this.#deps, journal: this.#journal }, { isOpen: (id) => writers.has(id), found });
+    const found = (file: DirtyFile) => void this.#recovered.push(this.#begin(file, false));
+    await recover({ ...this.#deps, journal: this.#journal }, { isOpen: (id) => writers?.has(id) ?? false, found });
+    for (const file of this.#recovered) file.writers = 1 + (writers?.get(file.id) ?? 0);
+    if (!writers) this.resumed();
+  }
+
+  resumed(): void {
+    for (const file of this.#recovered.splice(0)) this.release(file);
   }
 
   /** What is under way, and what hinders it. */
   report(): ReturnType<typeof reportOf> {
-    return reportOf(this.#deps, [...this.#files.values()], this.#journal.all);
+    return reportOf(this.#deps, this.all, this.#journal.all);
+  }
+
+  get all(): readonly DirtyFile[] {
+    return [...this.#files.values()];
   }
 
   /** Does not wait any longer with what has failed before. */

@@ -1,4 +1,5 @@
 import { fstatSync } from 'node:fs';
+import type { KeptBacking } from './kept-nodes.ts';
 import type { Node } from './nodes.ts';
 import { Ioctl } from './protocol.ts';
 import type { Session } from './session.ts';
@@ -68,12 +69,18 @@ export class Backings {
       const id = ioctl(this.#session.options.fd, Ioctl.BACKING_OPEN, argument);
       const { ino } = fstatSync(fd, { bigint: true });
       this.#byNode.set(node, { id, localInode: ino, opens: 1, isDoomed: false });
+      this.#session.kept?.nodes.backing(node, { id, localInode: ino });
       return id;
     } catch (error) {
       this.#isRefused = true;
       this.#session.post({ log: `the kernel takes no backing files (${String(error)}); reads go through the agent` });
       return undefined;
     }
+  }
+
+  /** One that the kernel has got from a process before. */
+  restore(node: Node, backing: KeptBacking): void {
+    this.#byNode.set(node, { ...backing, opens: 0, isDoomed: false });
   }
 
   release(node: Node): void {
@@ -94,6 +101,7 @@ export class Backings {
     backing.isDoomed = true;
     if (backing.opens > 0) return;
     this.#byNode.delete(node);
+    this.#session.kept?.nodes.backing(node, undefined);
     this.#onDropped(node);
     const argument = Buffer.alloc(4);
     argument.writeUInt32LE(backing.id);

@@ -2,6 +2,7 @@ import { inodeNumber } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import { attributesAt } from '#shared/model/row-codec.ts';
 import { Handles } from './handles.ts';
+import type { Mark } from './kept-handles.ts';
 import type { Node } from './nodes.ts';
 import { ENTRY_BYTES, OUT_HEADER } from './protocol.ts';
 import { errno, Refusal, type Request, u32, u64 } from './requests.ts';
@@ -23,8 +24,17 @@ interface OpenDirectory {
   readonly node: Node;
   entries: readonly Entry[];
   start: number;
+  /** The entry before `start`. */
+  before: Name | undefined;
   isLast: boolean;
+  /** Its record, where a successor may go on with the session. */
+  readonly kept: number | undefined;
+  replies: number;
+  /** Up to where it was read when a process before served it. */
+  marks: readonly Mark[];
 }
+
+const UNREAD = { entries: [], start: DOTS, before: undefined, isLast: false } as const;
 
 /** What one request asks for: so many bytes of entries, from that place on, with attributes or without. */
 interface Wanted {
@@ -42,14 +52,29 @@ export class Directories {
   }
 
   open(request: Request): void {
-    const handle = this.#open.add({ node: this.#session.node(request), entries: [], start: DOTS, isLast: false });
+    const node = this.#session.node(request);
+    const directory = { node, ...UNREAD, kept: undefined as number | undefined, replies: 0, marks: [] };
+    const handle = this.#open.add(directory);
+    directory.kept = this.#session.kept?.handles.addDirectory(handle, node.id);
     this.#session.reply.opened(OUT_HEADER, handle, 0);
     this.#session.send(request.unique, 16);
   }
 
   release(request: Request): void {
-    this.#open.remove(u64(request, 40));
+    const kept = this.#open.remove(u64(request, 40))?.kept;
+    if (kept !== undefined) this.#session.kept?.handles.remove(kept);
     this.#session.send(request.unique, 0);
+  }
+
+  /** As a process before has left them. */
+  restore(): void {
+    const { kept, nodes } = this.#session;
+    const values = [...(kept?.handles.directories() ?? [])].flatMap(({ position, handle, marks, ...each }) => {
+      const node = nodes.get(each.node);
+      if (!node) kept?.handles.remove(position);
+      return node ? { handle, value: { node, ...UNREAD, kept: position, replies: 0, marks } } : [];
+    });
+    this.#open.restore(values);
   }
 
   read(request: Request, isPlus: boolean): void {
@@ -58,7 +83,10 @@ export class Directories {
     const offset = u64(request, 48);
     const size = u32(request, 56);
     const isFromBefore = offset === 0 || (offset >= DOTS && offset < directory.start);
-    if (isFromBefore) Object.assign(directory, { entries: [], start: DOTS, isLast: false });
+    if (isFromBefore) Object.assign(directory, UNREAD);
+    const mark = directory.marks.find((each) => each.offset === offset);
+    if (mark) Object.assign(directory, { ...UNREAD, start: offset, before: mark.name });
+    directory.marks = [];
     this.#serve(request, directory, { offset, size, isPlus });
   }
 
@@ -71,10 +99,11 @@ export class Directories {
   /** From the rows when they are all there is, else from the namespace, which lists the store first. */
   #nextPage(request: Request, directory: OpenDirectory, then: () => void): void {
     const session = this.#session;
-    const after = directory.entries.at(-1)?.name;
+    const after = directory.entries.at(-1)?.name ?? directory.before;
     const take = (entries: readonly Entry[]) => {
       directory.start += directory.entries.length;
       directory.entries = entries;
+      directory.before = after;
       directory.isLast = entries.length < PAGE;
       then();
     };
@@ -91,6 +120,7 @@ export class Directories {
     const { reply } = this.#session;
     const limit = OUT_HEADER + Math.min(size, reply.bytes.length - OUT_HEADER - 4096);
     let at = OUT_HEADER;
+    let last: Mark | undefined;
     for (let index = offset; ; index++) {
       const isDot = index < DOTS;
       const entry = isDot ? undefined : directory.entries[index - directory.start];
@@ -102,7 +132,10 @@ export class Directories {
       this.#write(at, { directory, entry, name, next: index + 1, isPlus });
       reply.clear(at + bytes, padded - bytes);
       at += padded;
+      last = entry && { offset: index + 1, name: entry.name };
     }
+    if (last && directory.kept !== undefined)
+      this.#session.kept?.handles.mark(directory.kept, last, directory.replies++);
     this.#session.send(request.unique, at - OUT_HEADER);
   }
 

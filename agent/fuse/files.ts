@@ -54,7 +54,7 @@ export class Files {
     // Whoever opened it before it was written sees what is written.
     const live = this.#session.live.get(node);
     if (live && !(live.isSettled && live.base?.isPartial)) return this.#readLive(request, live);
-    if (reads.from === 'live') return this.#readByNode(request);
+    if (reads.from === 'live' || reads.from === 'node') return this.#readByNode(request);
     if (reads.from === 'local') return this.#readFrom(request, reads.fd, rangeOf(request));
     if (reads.from === 'main' && reads.generation === node.generation) {
       return this.#readAtMain(request, reads.handle, rangeOf(request));

@@ -10,7 +10,8 @@ import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import type { HotTier } from '../joined/hot-tier.ts';
 import { Counters } from './counters.ts';
-import { mountAt } from './mounted-device.ts';
+import type { Keeper } from './keeper.ts';
+import { mountAt, type MountedDevice } from './mounted-device.ts';
 import { detachFrom, type MountpointOptions, unmountFrom } from './mountpoint.ts';
 import { changedRows } from './invalidation.ts';
 import { MountLocks } from './mount-locks.ts';
@@ -33,6 +34,8 @@ export interface FuseOptions extends Omit<MountpointOptions, 'isReadOnly'> {
   readonly feed: ChangeFeed;
   /** Where rows are shared, and locks with them; undefined: the kernel keeps them. */
   readonly locks: LockSession | undefined;
+  /** Of a mount that outlives the process. */
+  readonly keeper: Keeper | undefined;
 }
 
 export interface FuseMount {
@@ -40,6 +43,8 @@ export interface FuseMount {
   unmount(): Promise<void>;
   /** Takes it out of the tree even so. */
   detach(): Promise<void>;
+  /** Serves it no longer, and leaves it to a successor. Absent where that cannot be. */
+  handOver?(): Promise<void>;
   /** Resolves when the session has ended, whoever ended it. */
   readonly closed: Promise<void>;
   /** The cache dropped a content. */
@@ -56,7 +61,8 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
   const { inode: root } = await deps.namespace.stat(SELF, ROOT_PATH);
   const mountsNow = async () => syncIntervals(await deps.namespace.mounts());
   const { isReadOnly: isTraining, believes } = PROFILES[options.profile];
-  const { fd, isRoot } = await mountAt({ ...options, isReadOnly: isTraining });
+  const { keeper } = options;
+  const { fd, isRoot } = await deviceOf({ ...options, isReadOnly: isTraining }, keeper);
   const { cacheDir, dirtyDir, leaseMs, hasAcls, rows } = options;
   const notifications = new Notifications(fd, () =>
     deps.log('more changes than the kernel could be told of; it will see some of them when its lease ends'),
@@ -66,6 +72,7 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
   const locks = sharing && new MountLocks({ ...deps, session: sharing });
   const facts = {
     fd,
+    memory: keeper?.memory,
     cacheDir,
     dirtyDir,
     leaseMs: believes ? leaseMs : 0,
@@ -74,12 +81,15 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
     isTraining,
     sharesLocks: locks !== undefined,
   };
+  const service = new Service(fd, { ...deps, feed: options.feed, ids: keeper?.ids }, locks);
+  const isResumed = keeper?.resumedDevice !== undefined;
   const link = new WorkerLink(
-    { service: new Service(fd, { ...deps, feed: options.feed }, locks), notifications, ...deps },
+    { service, notifications, keeper, ...deps },
     {
       session: { ...facts, root: { bytes: encodeRow(root) } },
       rows: rows && { file: rows.file, isHot: rows.hot !== undefined },
       mounts: await mountsNow(),
+      resumed: isResumed ? await service.underWay() : undefined,
     },
   );
   void locks?.begun.then(
@@ -99,6 +109,7 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
     deps.dirty.onSettled((settled) => link.tell({ settled })),
     deps.dirty.room.onRoom((bytes) => link.setRoom(bytes)),
   ];
+  deps.dirty.resumed();
   const closed = link.ended.then(() => {
     for (const unsubscribe of unsubscribes) unsubscribe?.();
     closeSync(fd);
@@ -117,9 +128,20 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
       link.tell('stop');
       await closed;
     },
+    async handOver() {
+      link.tell('handOver');
+      await closed;
+    },
     evicted: (key) => link.tell({ evicted: key }),
     refreshMounts: async () => link.tell({ mounts: await mountsNow() }),
   };
+}
+
+async function deviceOf(options: MountpointOptions, keeper: Keeper | undefined): Promise<MountedDevice> {
+  if (keeper?.resumedDevice !== undefined) return { fd: keeper.resumedDevice, isRoot: process.getuid?.() === 0 };
+  const mounted = await mountAt(options);
+  keeper?.keep(options.at, mounted.fd);
+  return mounted;
 }
 
 function syncIntervals(mounts: readonly Mount[]): SyncIntervals {
@@ -133,6 +155,7 @@ function syncIntervals(mounts: readonly Mount[]): SyncIntervals {
 interface LinkDeps extends Pick<ServiceDeps, 'cache' | 'log'> {
   readonly service: Service;
   readonly notifications: Notifications;
+  readonly keeper: Keeper | undefined;
 }
 
 /** The worker that speaks with the kernel, and what goes to it and comes from it. */
@@ -152,7 +175,10 @@ class WorkerLink {
     const env = { ...process.env, ...(cacheFolder !== undefined && { NODE_COMPILE_CACHE: dirname(cacheFolder) }) };
     this.#worker = new Worker(new URL(WORKER, import.meta.url), { workerData, env });
     this.#worker.on('message', (message: ToMain) => void this.#receive(message));
-    this.#worker.on('error', (error) => deps.log(`the FUSE session failed: ${error.stack ?? error.message}`));
+    this.#worker.on('error', (error) => {
+      deps.log(`the FUSE session failed: ${error.stack ?? error.message}`);
+      deps.keeper?.failed();
+    });
     this.ended = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve())).then(() => {
       this.isOver = true;
       deps.service.close();
@@ -160,7 +186,7 @@ class WorkerLink {
     });
   }
 
-  tell(message: ToWorker | 'stop'): void {
+  tell(message: ToWorker | 'stop' | 'handOver'): void {
     if (this.isOver) return;
     this.#worker.postMessage(message);
     if (this.#counters.posted()) writeSync(this.#wakeFd, WAKE);

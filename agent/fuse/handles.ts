@@ -9,6 +9,14 @@ export class Handles<Value> {
     return handle;
   }
 
+  /** Under the numbers that they had with a process before. */
+  restore(values: readonly { readonly handle: number; readonly value: Value }[]): void {
+    for (const { handle, value } of values) this.#values[handle] = value;
+    for (let handle = 0; handle < this.#values.length; handle++) {
+      if (this.#values[handle] === undefined) this.#free.push(handle);
+    }
+  }
+
   get(handle: number): Value | undefined {
     return this.#values[handle];
   }

@@ -50,7 +50,7 @@ export function noticeOf(
   }
   const parent = nodes.find({ inodeId: directory, generation: 0 });
   const node = after && nodes.find(after);
-  if (node && parent && !before && mayHaveMoved) Object.assign(node, { parent, name });
+  if (node && parent && !before && mayHaveMoved) nodes.place(node, parent, name);
   if (after && before?.inodeId === after.inodeId && before.generation === after.generation) {
     return node && { attributes: node.id };
   }

@@ -81,6 +81,11 @@ export class LiveFiles {
     return live;
   }
 
+  /** It was written when a process before served the mount, and is under way yet. */
+  restore(node: Node, here: WrittenHere, writers: number): void {
+    this.begin(node, here).writers = writers;
+  }
+
   /** Answers which node it was. */
   settled(id: InodeId, generation: number | undefined): Node | undefined {
     const live = this.#files.get(id);

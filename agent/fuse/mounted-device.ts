@@ -2,7 +2,8 @@ import { spawn } from 'node:child_process';
 import { closeSync, constants, openSync } from 'node:fs';
 import { LeatError } from '#shared/model/faults.ts';
 import { DEVICE, type MountpointOptions, prepareMountpoint, raiseReadahead, SUBTYPE } from './mountpoint.ts';
-import { mountFuse, receiveFd, socketPair } from './syscalls.ts';
+import { receiveDevice, socketPair } from './fd-passing.ts';
+import { mountFuse } from './syscalls.ts';
 
 const MS_NOSUID_NODEV = 6;
 
@@ -66,5 +67,5 @@ async function mountAsUser({ at, isReadOnly, allowOther }: MountpointOptions): P
     const hint = code === 'ENOENT' ? 'fusermount3 is not installed; install the package fuse3' : said.trim();
     throw new LeatError('unavailable', `${at}: could not be mounted: ${hint}`);
   }
-  return receiveFd(ours);
+  return receiveDevice(ours);
 }

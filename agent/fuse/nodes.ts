@@ -2,6 +2,7 @@ import { type InodeId, inodeNumber, isLongId } from '#shared/model/ids.ts';
 import type { HardLink } from '#shared/model/inode.ts';
 import { type Name, type Path, PATH_BYTES_MAX } from '#shared/model/names.ts';
 import { type HotAttributes, idAt } from '#shared/model/row-codec.ts';
+import type { KeptNode, KeptNodes } from './kept-nodes.ts';
 
 export const ROOT_NODE = 1;
 /** A path has no more names than that: each is a byte and a slash at least. */
@@ -47,6 +48,8 @@ export class Node {
   completeAt = -1;
   /** What was last said of it, kept where the rows cannot say it again: see `Session.attributesOf`. */
   attributes: HotAttributes | undefined;
+  /** Its record, where a successor may go on with the session. */
+  kept = -1;
 
   constructor(id: number, { inodeId, generation }: Content, parent: Node | undefined, name: Name) {
     this.id = id;
@@ -85,11 +88,23 @@ export class Nodes {
   readonly #displaced = new Map<string, Node>();
   readonly #pinned = new Map<InodeId, Node>();
   readonly #onGone: (node: Node) => void;
+  readonly #kept: KeptNodes | undefined;
 
-  constructor(root: Node, onGone: (node: Node) => void) {
+  constructor(root: Node, onGone: (node: Node) => void, kept?: KeptNodes) {
     this.root = root;
     this.#byId.set(root.id, root);
     this.#onGone = onGone;
+    this.#kept = kept;
+  }
+
+  /** What a process before has left. */
+  restore(): readonly KeptNode[] {
+    const all = this.#kept?.load(this.root) ?? [];
+    for (const { node } of all) {
+      this.#byId.set(node.id, node);
+      if (node.id !== firstNodeId(node)) this.#displaced.set(textOf(node), node);
+    }
+    return all;
   }
 
   get size(): number {
@@ -110,9 +125,9 @@ export class Nodes {
     const first = firstNodeId(content);
     const known = this.#at(first, content);
     if (known) {
-      known.parent = parent;
-      known.name = name;
+      this.place(known, parent, name);
       known.lookups++;
+      this.#kept?.lookups(known);
       return known;
     }
     let id = first;
@@ -120,13 +135,29 @@ export class Nodes {
     const node = new Node(id, content, parent, name);
     this.#byId.set(id, node);
     if (id !== first) this.#displaced.set(textOf(content), node);
+    this.#kept?.add(node);
     return node;
+  }
+
+  /** It was seen there last. */
+  place(node: Node, parent: Node, name: Name): void {
+    if (node.parent === parent && node.name === name) return;
+    node.parent = parent;
+    node.name = name;
+    this.#kept?.moved(node);
+  }
+
+  syncEvery(node: Node, intervalMs: number | undefined): void {
+    if (node.syncIntervalMs === intervalMs) return;
+    node.syncIntervalMs = intervalMs;
+    this.#kept?.syncInterval(node);
   }
 
   /** The inode is written here, and stays this node while it is. */
   pin(node: Node): void {
     node.isPinned = true;
     this.#pinned.set(node.inodeId, node);
+    this.#kept?.pinned(node);
   }
 
   /** From now on it stands for this generation. */
@@ -135,21 +166,24 @@ export class Nodes {
     if (!node) return;
     this.#pinned.delete(inodeId);
     node.isPinned = false;
+    this.#kept?.pinned(node);
     if (generation === undefined || generation === node.generation) return;
     this.#displaced.delete(textOf(node));
     node.generation = generation;
     this.#displaced.set(textOf(node), node);
+    this.#kept?.generation(node);
   }
 
   forget(id: number, lookups: number): void {
     const node = this.#byId.get(id);
     if (!node || id === ROOT_NODE) return;
     node.lookups -= lookups;
-    if (node.lookups > 0) return;
+    if (node.lookups > 0) return this.#kept?.lookups(node);
     this.#byId.delete(id);
     if (this.#displaced.size > 0 && id !== firstNodeId(node)) this.#displaced.delete(textOf(node));
     if (node.isPinned) this.#pinned.delete(node.inodeId);
     this.#onGone(node);
+    this.#kept?.gone(node);
   }
 
   #at(first: number, content: Content): Node | undefined {

@@ -3,7 +3,7 @@ import { Backings } from './backings.ts';
 import { Handles } from './handles.ts';
 import type { Node } from './nodes.ts';
 import { ENTRY_BYTES, Fopen, OPENED_BYTES, OUT_HEADER } from './protocol.ts';
-import { errno, refuse, type Request, u64 } from './requests.ts';
+import { errno, refuse, type Request, textOf, type Unique, u64 } from './requests.ts';
 import type { Session } from './session.ts';
 
 /** Where the reads of an open file go: nowhere (it is empty), to a local file, to the one that is written, to the main thread, past us. */
@@ -11,6 +11,8 @@ export type Reads =
   | { readonly from: 'nothing' }
   | { readonly from: 'local'; readonly fd: number }
   | { readonly from: 'live' }
+  /** By a process before: to what the node's content is now. */
+  | { readonly from: 'node' }
   /** Of this content of the node. */
   | { readonly from: 'main'; readonly handle: number; readonly generation: number }
   | { readonly from: 'kernel'; readonly backing: number };
@@ -21,6 +23,8 @@ export interface OpenFile {
   readonly isWriter?: boolean;
   /** Past the kernel's page cache, which may hold another local file of this node. */
   readonly isDirect?: boolean;
+  /** Its record, where a successor may go on with the session. */
+  kept?: number;
 }
 
 /** The open files of the kernel, and which of its ways each of them goes: it refuses to mix some of them. */
@@ -30,6 +34,8 @@ export class OpenFiles {
   readonly #open = new Handles<OpenFile>();
   /** Opens of a node that go through the kernel's page cache; it refuses to mix them with passthrough. */
   readonly #cachedOpens = new Map<Node, number>();
+  /** Of those that a process before has opened, by the request that asked for it. */
+  readonly #restored = new Map<string, number>();
 
   constructor(session: Session) {
     this.#session = session;
@@ -45,13 +51,13 @@ export class OpenFiles {
   }
 
   opened(request: Request, file: OpenFile): void {
-    this.#add(OUT_HEADER, file);
+    this.#add(request.unique, OUT_HEADER, file);
     this.#session.send(request.unique, OPENED_BYTES);
   }
 
   /** The reply to CREATE, whose entry stands in it already. */
   created(request: Request, file: OpenFile): void {
-    this.#add(OUT_HEADER + ENTRY_BYTES, file);
+    this.#add(request.unique, OUT_HEADER + ENTRY_BYTES, file);
     this.#session.send(request.unique, ENTRY_BYTES + OPENED_BYTES);
   }
 
@@ -59,20 +65,49 @@ export class OpenFiles {
   release(request: Request): OpenFile | undefined {
     const file = this.#open.remove(u64(request, 40));
     this.#session.send(request.unique, 0);
-    if (!file) return undefined;
-    const { node, reads, isDirect } = file;
+    if (file) this.#closed(file);
+    return file;
+  }
+
+  /** What a request has opened that was not answered: it comes again, and opens anew. */
+  undo(unique: Unique): OpenFile | undefined {
+    const handle = this.#restored.get(textOf(unique));
+    const file = handle === undefined ? undefined : this.#open.remove(handle);
+    if (file) this.#closed(file);
+    return file;
+  }
+
+  /** As a process before has left them. */
+  restore(): readonly OpenFile[] {
+    const { kept, nodes } = this.#session;
+    const values = [...(kept?.handles.files() ?? [])].flatMap(({ position, unique, attributes, ...each }) => {
+      const node = nodes.get(each.node);
+      if (!node) kept?.handles.remove(position);
+      if (!node) return [];
+      node.attributes ??= attributes;
+      if (each.reads.from === 'kernel') this.backings.take(node);
+      else if (!each.isDirect) this.#countCached(node, 1);
+      this.#restored.set(textOf(unique), each.handle);
+      return { handle: each.handle, value: { ...each, node, kept: position } };
+    });
+    this.#open.restore(values);
+    return values.map(({ value }) => value);
+  }
+
+  #closed({ node, reads, isDirect, kept }: OpenFile): void {
     if (reads.from === 'kernel') this.backings.release(node);
     else if (!isDirect) this.#countCached(node, -1);
     if (reads.from === 'local') closeQuietly(reads.fd);
     this.#session.live.left(node, reads.from === 'live');
     if (reads.from === 'main') this.#session.post({ close: reads.handle });
+    if (kept !== undefined) this.#session.kept?.handles.remove(kept);
     this.#settle(node);
-    return file;
   }
 
-  #add(at: number, file: OpenFile): void {
+  #add(unique: Unique, at: number, file: OpenFile): void {
     const { node, reads, isWriter = false, isDirect = false } = file;
     const handle = this.#open.add(file);
+    this.#keep(unique, handle, file);
     // What is written through a store, or under a quota, is to be known to be there, or not, when it is closed.
     const isLimited = (this.#session.live.get(node)?.sizeMax ?? Infinity) < Infinity;
     const flush = isWriter && (node.syncIntervalMs !== undefined || isLimited) ? 0 : Fopen.NOFLUSH;
@@ -84,6 +119,15 @@ export class OpenFiles {
     this.#countCached(node, 1);
     // The pages of a node are changed by who writes through it: another content is another node.
     this.#session.reply.opened(at, handle, Fopen.KEEP_CACHE | flush);
+  }
+
+  #keep(unique: Unique, handle: number, file: OpenFile): void {
+    const handles = this.#session.kept?.handles;
+    if (!handles) return;
+    const { node, reads, isWriter = false, isDirect = false } = file;
+    const { attributes } = node;
+    const read = reads.from === 'kernel' || reads.from === 'nothing' ? reads : ({ from: 'node' } as const);
+    file.kept = handles.addFile({ handle, node: node.id, reads: read, isWriter, isDirect, unique, attributes });
   }
 
   #countCached(node: Node, by: 1 | -1): void {

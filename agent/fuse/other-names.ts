@@ -61,7 +61,7 @@ export class OtherNames {
   put(node: Node, { directory, name }: HardLink): boolean {
     const parent = this.#nodes().find({ inodeId: directory, generation: 0 });
     if (!parent) return false;
-    Object.assign(node, { parent, name });
+    this.#nodes().place(node, parent, name);
     this.#note(node);
     return true;
   }

@@ -80,7 +80,7 @@ export const SetAttr = {
   KILL_SUIDGID: 1 << 11,
 } as const;
 
-export const Notify = { INVAL_INODE: 2, INVAL_ENTRY: 3 } as const;
+export const Notify = { INVAL_INODE: 2, INVAL_ENTRY: 3, RESEND: 7 } as const;
 
 export const Ioctl = { BACKING_OPEN: 0x4010e501, BACKING_CLOSE: 0x4004e502 } as const;
 

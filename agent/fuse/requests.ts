@@ -15,6 +15,13 @@ export const isWriting = (flags: number): boolean => (flags & O_ACCMODE) !== 0 |
 /** The number of a request, as two words. */
 export type Unique = readonly [number, number];
 
+/** The kernel sends it again, because the process that had read it died: its highest bit says so. */
+export const isAgain = (unique: Unique): boolean => unique[1] < 0;
+
+/** The same for a request that is sent again. */
+export const textOf = ([low, high]: Unique): string =>
+  `${(high & 0x7fff_ffff).toString(36)}-${(low >>> 0).toString(36)}`;
+
 /** One request of the kernel, valid until the next is read. */
 export interface Request {
   readonly opcode: number;

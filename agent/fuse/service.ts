@@ -12,10 +12,14 @@ import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { Capacity } from '../capacity.ts';
 import type { CachedFile, DataCache, Fetch, Room } from '../cache/data-cache.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
+import type { KeptIds } from './kept-ids.ts';
 import type { LockQuestion, MountLocks } from './mount-locks.ts';
 import type { Progress } from '../dirty/streaming.ts';
 import { OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
 import type { Answer, Caller, Question, ToMain } from './questions.ts';
+import { isAgain } from './requests.ts';
+import { unlessDone } from './resent.ts';
+import type { UnderWay } from './resume.ts';
 import { refreshing, stale, stored } from './store-content.ts';
 import { WritingService } from './writing-service.ts';
 
@@ -29,6 +33,8 @@ export interface ServiceDeps {
   readonly log: (message: string) => void;
   /** Marks the commits of this mount. */
   readonly source: string;
+  /** Of a mount that outlives the process: by these it knows what it was asked before. */
+  readonly ids?: KeptIds | undefined;
 }
 
 const NEVER = new AbortController().signal;
@@ -132,7 +138,9 @@ export class Service {
     signal: AbortSignal,
   ): Promise<Answer> {
     const { namespace } = this.#deps;
-    const actor: Actor = { ...caller, groups: [], checked: true, source: this.#deps.source };
+    const { ids, source } = this.#deps;
+    const again = ids && { request: { token: ids.tokenOf(unique), isRetry: isAgain(unique) } };
+    const actor: Actor = { ...caller, groups: [], checked: true, source, ...again };
     switch (question.ask) {
       case 'stat':
         return rowOf((await namespace.stat(actor, question.path)).inode);
@@ -155,16 +163,19 @@ export class Service {
       case 'symlink':
         return rowOf(await namespace.symlink(actor, question.path, question.target));
       case 'remove':
-        await namespace.remove(actor, question.path, question.kind);
+        await unlessDone(actor, () => namespace.remove(actor, question.path, question.kind), {
+          when: 'notFound',
+          done: () => undefined,
+        });
         return { done: true };
       case 'rename':
-        return rowOf(await namespace.rename(actor, question.path, question.to, { noReplace: question.noReplace }));
+        return rowOf(await this.#rename(actor, question));
       case 'setAttributes':
         return rowOf(await this.#setAttributes(actor, question));
       case 'setXattr':
         return rowOf(await this.#setXattr(actor, question));
       case 'removeXattr':
-        return rowOf(await namespace.removeXattr(actor, question.path, question.name));
+        return rowOf(await this.#removeXattr(actor, question));
       case 'open':
         return this.#openFile(actor, question, signal);
       case 'read':
@@ -197,7 +208,24 @@ export class Service {
       const { inode } = await namespace.stat(actor, path);
       if (inode.mode & SETGID) await namespace.setAttributes(actor, path, { mode: inode.mode & ~SETGID }, inode);
     }
-    return namespace.setXattr(actor, path, name, value, mode);
+    const isThere = mode === 'create' && actor.request?.isRetry === true;
+    return namespace.setXattr(actor, path, name, value, isThere ? 'set' : mode);
+  }
+
+  #removeXattr(actor: Actor, { path, name }: Ask<'removeXattr'>): Promise<Inode> {
+    const { namespace } = this.#deps;
+    const done = async () => (await namespace.stat(actor, path)).inode;
+    return unlessDone(actor, () => namespace.removeXattr(actor, path, name), { when: 'noAttribute', done });
+  }
+
+  #rename(actor: Actor, { path, to, noReplace }: Ask<'rename'>): Promise<Inode> {
+    const { namespace } = this.#deps;
+    const done = async () => (await namespace.stat(actor, to)).inode;
+    return unlessDone(actor, () => namespace.rename(actor, path, to, { noReplace }), { when: 'notFound', done });
+  }
+
+  underWay(): Promise<readonly UnderWay[]> {
+    return this.#writing.underWay();
   }
 
   #setAttributes(actor: Actor, { path, patch, id }: Ask<'setAttributes'>): Promise<Inode> {

@@ -5,29 +5,20 @@ import { attributesAt, decodeRow, type HotAttributes, idAt } from '#shared/model
 import type { Rows } from '../embedded/lmdb-rows.ts';
 import { ChangedDirectories } from './changed-directories.ts';
 import type { Counters } from './counters.ts';
+import { KeptHandles } from './kept-handles.ts';
+import { KeptNodes } from './kept-nodes.ts';
 import { LiveFiles } from './live-files.ts';
 import { contentOf, Node, Nodes, pathOf, ROOT_NODE } from './nodes.ts';
 import { OtherNames } from './other-names.ts';
 import { ATTR_REPLY_BYTES, ENTRY_BYTES, OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
 import type { Answer, Question, SyncIntervals, ToMain } from './questions.ts';
 import { errno, must, Refusal, refuse, type Request, type Unique, stepTo } from './requests.ts';
+import { SessionMemory } from './session-memory.ts';
+import type { SessionOptions } from './session-options.ts';
 import { Timeouts } from './timeouts.ts';
 
 /** Rows younger than this may still be taken back: the namespace confirms them. */
 const YOUNG_MS = 10_000;
-
-export interface SessionOptions {
-  readonly fd: number;
-  readonly cacheDir: string;
-  readonly dirtyDir: string;
-  readonly leaseMs: number;
-  readonly hasAcls: boolean;
-  readonly wantsPassthrough: boolean;
-  readonly isTraining: boolean;
-  /** Locks are not the kernel's own, but shared with other nodes. */
-  readonly sharesLocks: boolean;
-  readonly root: { readonly bytes: Uint8Array };
-}
 
 interface SessionMeans {
   readonly counters: Counters;
@@ -62,6 +53,8 @@ export class Session {
   readonly options: SessionOptions;
   readonly rows: Rows | undefined;
   readonly nodes: Nodes;
+  /** For a successor. */
+  readonly kept: { readonly nodes: KeptNodes; readonly handles: KeptHandles } | undefined;
   readonly live: LiveFiles;
   readonly counters: Counters;
   readonly otherNames = new OtherNames(() => this.nodes);
@@ -87,10 +80,10 @@ export class Session {
     const attributes = must(attributesAt(bytes));
     const root = new Node(ROOT_NODE, contentOf(bytes, attributes), undefined, '' as Name);
     root.attributes = attributes;
-    this.nodes = new Nodes(root, (node) => {
-      this.otherNames.forget(node);
-      means.onGone(node);
-    });
+    const memory = options.memory === undefined ? undefined : new SessionMemory(options.memory);
+    this.kept = memory && { nodes: new KeptNodes(memory), handles: new KeptHandles(memory) };
+    const gone = (node: Node) => (this.otherNames.forget(node), means.onGone(node));
+    this.nodes = new Nodes(root, gone, this.kept?.nodes);
     this.live = new LiveFiles(options.dirtyDir, { nodes: () => this.nodes, isHeld: (node) => means.isHeld(node) });
   }
 
@@ -136,10 +129,15 @@ export class Session {
     else this.error(waiting.unique, code);
   }
 
-  interrupted(unique: number): void {
-    for (const [id, waiting] of this.#waiting) {
-      if (waiting.unique[0] + waiting.unique[1] * 2 ** 32 === unique) this.post({ interrupt: id });
+  interrupted([low, high]: Unique): void {
+    for (const [id, { unique }] of this.#waiting) {
+      if (unique[0] === low && unique[1] === high) this.post({ interrupt: id });
     }
+  }
+
+  /** Nothing is asked of the main thread that it has not answered. */
+  get isIdle(): boolean {
+    return this.#waiting.size === 0;
   }
 
   guarded(unique: Unique, act: () => void): void {
@@ -226,7 +224,7 @@ export class Session {
   looked(parent: Node, name: Name, { row, attributes }: SeenRow): Node {
     const node = this.nodes.looked(parent, name, contentOf(row, attributes));
     if (!this.rows?.isWhole || node.attributes) node.attributes = attributes;
-    node.syncIntervalMs = attributes.isMountPoint ? this.#mountInterval(row) : parent.syncIntervalMs;
+    this.nodes.syncEvery(node, attributes.isMountPoint ? this.#mountInterval(row) : parent.syncIntervalMs);
     this.otherNames.learn(node, attributes.names);
     return node;
   }
@@ -237,7 +235,7 @@ export class Session {
     const attributes = row && attributesAt(row);
     if (!attributes || (node.parent && !node.isOf(row, attributes))) return this.#underOtherName(node);
     this.otherNames.learn(node, attributes.names);
-    if (attributes.isMountPoint) node.syncIntervalMs = this.#mountInterval(row);
+    if (attributes.isMountPoint) this.nodes.syncEvery(node, this.#mountInterval(row));
     else if (!node.parent) node.syncIntervalMs = undefined;
     // The root gets another inode when the store at `/` is unmounted.
     if (!node.parent) node.inodeId = idAt(row);

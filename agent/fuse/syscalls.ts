@@ -1,6 +1,6 @@
-import { closeSync } from 'node:fs';
-import { getSystemErrorName } from 'node:util';
+import { ftruncateSync } from 'node:fs';
 import koffi from 'koffi';
+import { check } from './fd-passing.ts';
 
 /** libc, for what Node lacks. Nothing here blocks, except `waitReadable`, which is meant to. */
 const libc = koffi.load(null);
@@ -12,29 +12,18 @@ const c = {
   read: libc.func('long read(int fd, void *buffer, size_t length)'),
   poll: libc.func('int poll(void *fds, unsigned long count, int timeout)'),
   eventfd: libc.func('int eventfd(unsigned int value, int flags)'),
-  socketpair: libc.func('int socketpair(int domain, int type, int protocol, _Out_ int *fds)'),
-  fcntl: libc.func('int fcntl(int fd, int command, int flags)'),
-  recvmsg: libc.func('long recvmsg(int fd, void *message, int flags)'),
+  memfdCreate: libc.func('int memfd_create(const char *name, unsigned int flags)'),
+  mmap: libc.func('void *mmap(void *address, size_t length, int protection, int flags, int fd, long offset)'),
 };
 
 const EFD_CLOEXEC_NONBLOCK = 0o2004000;
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
-const SOL_SOCKET = 1;
-const SCM_RIGHTS = 1;
-const MSG_CMSG_CLOEXEC = 0x40000000;
-const F_SETFL = 4;
-const O_NONBLOCK = 0o4000;
 const POLLIN = 1;
+const MFD_CLOEXEC = 1;
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
 const EINTR = 4;
 const EAGAIN = 11;
 const ENOENT = 2;
-
-function check(result: number, what: string): number {
-  if (result >= 0) return result;
-  const code = getSystemErrorName(-koffi.errno());
-  throw Object.assign(new Error(`${what}: ${code}`), { code, errno: -koffi.errno() });
-}
 
 export function ioctl(fd: number, request: number, argument: Buffer): number {
   return check(c.ioctl(fd, request, argument) as number, 'ioctl');
@@ -75,30 +64,16 @@ export function twoReadable(first: number, second: number): (timeoutMs: number) 
   };
 }
 
-export function socketPair(): readonly [number, number] {
-  const fds = [0, 0];
-  check(c.socketpair(AF_UNIX, SOCK_STREAM, 0, fds) as number, 'socketpair');
-  return [fds[0] ?? -1, fds[1] ?? -1];
+/** A file without a name, that is gone with the last process that has it. */
+export function memoryFile(name: string, length: number): number {
+  const fd = check(c.memfdCreate(name, MFD_CLOEXEC) as number, 'memfd_create');
+  ftruncateSync(fd, length);
+  return fd;
 }
 
-/** The descriptor that another process sent over a socket, made non-blocking; it must have sent it, else this would block. */
-export function receiveFd(socket: number): number {
-  const data = Buffer.alloc(1);
-  const vector = Buffer.alloc(16);
-  const control = Buffer.alloc(64);
-  const message = Buffer.alloc(56);
-  vector.writeBigUInt64LE(koffi.address(data), 0);
-  vector.writeBigUInt64LE(1n, 8);
-  message.writeBigUInt64LE(koffi.address(vector), 16);
-  message.writeBigUInt64LE(1n, 24);
-  message.writeBigUInt64LE(koffi.address(control), 32);
-  message.writeBigUInt64LE(BigInt(control.length), 40);
-  check(Number(c.recvmsg(socket, message, MSG_CMSG_CLOEXEC)), 'recvmsg');
-  closeSync(socket);
-  if (control.readInt32LE(8) !== SOL_SOCKET || control.readInt32LE(12) !== SCM_RIGHTS)
-    throw new Error('fusermount3 sent no descriptor');
-  const fd = control.readInt32LE(16);
-  // fusermount3 opens the device for reads that block, which would keep the session from the answers of the main thread.
-  check(c.fcntl(fd, F_SETFL, O_NONBLOCK) as number, 'fcntl');
-  return fd;
+/** A piece of a file as memory: what is written there is in the file at once, and survives this process. It is never unmapped. */
+export function mapped(fd: number, offset: number, length: number): ArrayBuffer {
+  const address: unknown = c.mmap(null, length, PROT_READ_WRITE, MAP_SHARED, fd, offset);
+  if (koffi.address(address) === 0xffff_ffff_ffff_ffffn) check(-1, 'mmap');
+  return koffi.view(address, length);
 }

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleepFor } from 'node:timers/promises';
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { openRows, type Rows } from '../embedded/lmdb-rows.ts';
 import { openHotRows } from '../joined/hot-rows.ts';
@@ -14,9 +14,11 @@ import { setAttributes } from './set-attributes.ts';
 import * as setId from './set-id.ts';
 import { Init, Init2, Op, OUT_HEADER, REQUEST_DATA_MAX } from './protocol.ts';
 import type { SyncIntervals, ToWorker } from './questions.ts';
-import { errno, isWriting, type Request, u32, u64 } from './requests.ts';
+import { errno, isAgain, isWriting, type Request, type Unique, u32 } from './requests.ts';
+import { resume, type UnderWay } from './resume.ts';
 import { OpenFiles } from './open-files.ts';
-import { Session, type SessionOptions } from './session.ts';
+import { Session } from './session.ts';
+import type { SessionOptions } from './session-options.ts';
 import { readNow, twoReadable } from './syscalls.ts';
 import { Writing } from './writing.ts';
 
@@ -28,6 +30,8 @@ export interface WorkerData {
   /** The memory of `Counters`. */
   readonly counters: SharedArrayBuffer;
   readonly mounts: SyncIntervals;
+  /** Of a process before, whose session this one goes on with: what it has left under way. */
+  readonly resumed: readonly UnderWay[] | undefined;
 }
 
 const REQUEST_BYTES_MAX = REQUEST_DATA_MAX + 8192;
@@ -41,6 +45,10 @@ const REQUESTS_BEFORE_TRIM = 10_000;
 const LINGER_MS = 1000;
 const RENAME_NAMES = 48;
 const RENAME2_NAMES = 56;
+
+/** So long what was asked of the main thread is waited for, before another process takes the session over. */
+const HAND_OVER_MS = 2000;
+const LEAVING_POLL_MS = 5;
 
 /** The thread that speaks with the kernel: it sleeps until there is a request, or a message of the main thread. */
 async function main(data: WorkerData): Promise<void> {
@@ -61,16 +69,25 @@ async function main(data: WorkerData): Promise<void> {
   session.syncIntervals = data.mounts;
   const locks = new Locks(session);
   const handle = handlers(session, { files, directories, locks, writing: new Writing(session, open) });
+  if (data.resumed) resume(session, { open, directories }, data.resumed);
   const buffer = Buffer.allocUnsafeSlow(REQUEST_BYTES_MAX);
   const sleep = sleeper(data, counters);
 
-  for (let messages = -1, requests = 0; ;) {
+  for (let messages = -1, requests = 0, handOverBy = Infinity; ;) {
     if (messages !== counters.messages) {
       messages = counters.messages;
       for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
         if (message.message === 'stop') return rows?.close();
-        receive(session, { files, locks }, message.message as ToWorker);
+        if (message.message === 'handOver') handOverBy = Math.min(handOverBy, performance.now() + HAND_OVER_MS);
+        else receive(session, { files, locks }, message.message as ToWorker);
       }
+    }
+    const isLeaving = handOverBy < Infinity;
+    // What is not answered then, the kernel asks the successor again.
+    if (isLeaving && (session.isIdle || performance.now() > handOverBy)) return rows?.close();
+    if (isLeaving) {
+      await sleepFor(LEAVING_POLL_MS);
+      continue;
     }
     const length = nextRequest(fd, buffer, () => counters.messages === messages);
     if (length === undefined) return rows?.close();
@@ -158,10 +175,12 @@ function receive(session: Session, { files, locks }: Pick<Parts, 'files' | 'lock
   }
 }
 
+const uniqueAt = (bytes: Buffer, at: number): Unique => [bytes.readInt32LE(at), bytes.readInt32LE(at + 4)];
+
 function parse(bytes: Buffer, length: number): Request {
   return {
     opcode: bytes.readUInt32LE(4),
-    unique: [bytes.readInt32LE(8), bytes.readInt32LE(12)],
+    unique: uniqueAt(bytes, 8),
     node: bytes.readUInt32LE(16) + bytes.readUInt32LE(20) * 2 ** 32,
     caller: { uid: bytes.readUInt32LE(24), gid: bytes.readUInt32LE(28) },
     bytes,
@@ -211,10 +230,12 @@ function handlers(session: Session, { files, directories, locks, writing }: Part
     [Op.FSYNCDIR, (request) => session.ask(request, { ask: 'syncRows' }, () => empty(request))],
     [Op.DESTROY, empty],
     [Op.INIT, (request) => (locks.begun(), init(session, request))],
-    [Op.INTERRUPT, (request) => session.interrupted(u64(request, 40))],
+    [Op.INTERRUPT, (request) => session.interrupted(uniqueAt(request.bytes, 40))],
   ]);
   const unknown = refuse(errno.ENOSYS); // the kernel remembers it, and does without
   return (request) => {
+    // What it did when it was sent first may have been half of its work.
+    if (isAgain(request.unique)) writing.undo(request.unique);
     const handler = table.get(request.opcode) ?? unknown;
     session.guarded(request.unique, () => handler(request));
   };

@@ -7,6 +7,7 @@ import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { DirtyFile } from '../dirty/dirty-file.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import type { Answer, Question } from './questions.ts';
+import type { UnderWay } from './resume.ts';
 import { UnlimitedDirectories } from './unlimited-directories.ts';
 
 interface WritingDeps {
@@ -57,6 +58,16 @@ export class WritingService {
         await dirty.sync(this.file(question.id));
         return { done: true };
     }
+  }
+
+  /** For a worker that goes on with the session of another process. */
+  underWay(): Promise<readonly UnderWay[]> {
+    const told = async (file: DirtyFile) => ({
+      id: file.id,
+      base: file.base?.memory,
+      sizeMax: await this.#sizeMax(file),
+    });
+    return Promise.all(this.#deps.dirty.all.map(told));
   }
 
   release(id: InodeId): void {

@@ -232,6 +232,12 @@ export class Writing {
     if (file?.isWriter) this.end(file.node);
   }
 
+  /** A request comes again, because it was not answered: what it has opened is closed, as nobody else will. */
+  undo(unique: Request['unique']): void {
+    const { node, isWriter } = this.#open.undo(unique) ?? {};
+    if (node && isWriter) this.end(node);
+  }
+
   #settle(request: Request, ask: 'flush' | 'sync', before: (reply: () => void) => void): void {
     const session = this.#session;
     const done = () => before(() => session.send(request.unique, 0));

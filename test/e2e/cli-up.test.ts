@@ -127,7 +127,8 @@ describe('up', () => {
 describe('the end of an agent', () => {
   it('comes with `leat down`, once', async () => {
     const up = await stage.up([store('photos'), '--at', 'mnt']);
-    expect(await leat('down')).toEqual({ code: 0, stdout: `stopped the agent (pid ${up.pid})\n`, stderr: '' });
+    const { pid } = JSON.parse((await leat('info', '--json')).stdout) as { pid: number };
+    expect(await leat('down')).toEqual({ code: 0, stdout: `stopped the agent (pid ${pid})\n`, stderr: '' });
     expect(await up.ended).toBe(0);
     expect((await leat('down')).code).toBe(3);
     expect(await readdir(here('mnt'))).toEqual([]);
@@ -152,8 +153,12 @@ describe('the end of an agent', () => {
     expect((await leat('info')).code).toBe(3);
   });
 
-  it('by kill -9 leaves a dead mount, which the next `up` recovers, and an address that says so', async () => {
+  it('by kill -9 of all of it leaves a dead mount, which the next `up` recovers, and an address that says so', async () => {
     const up = await stage.up([store('photos'), '--at', 'mnt']);
+    const { pid } = JSON.parse((await leat('info', '--json')).stdout) as { pid: number };
+    // Stopped, the supervisor starts no other agent meanwhile.
+    up.signal('SIGSTOP');
+    process.kill(pid, 'SIGKILL');
     up.signal('SIGKILL');
     expect(await up.ended).toBe('SIGKILL');
     expect((await leat('info')).stderr).toMatch(/no agent answers at http:.*start one with `leat up`/);

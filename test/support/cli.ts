@@ -67,6 +67,7 @@ export function following(data: string, ...args: string[]) {
 }
 
 export interface Up {
+  /** Of the supervisor. */
   readonly pid: number;
   /** All that it has printed. */
   output(): string;

@@ -99,6 +99,7 @@ export async function sharedTable({ feedMs }: { readonly feedMs: () => number | 
         hasAcls: true,
         feed: own,
         locks: undefined,
+        keeper: undefined,
       },
       {
         namespace,
