@@ -11,6 +11,7 @@ import { type ApiServer, isLoopback, serveApi } from './api-server.ts';
 import { type AgentFile, findAgent, removeAgentFile, writeAgentFile } from './cli/agent-file.ts';
 import { capacityAt } from './capacity.ts';
 import { cachedContent } from './content.ts';
+import { keepingWritten } from './dirty/unmounting.ts';
 import { type AgentOptions, type Core, type End, endAll } from './core.ts';
 import { keptText } from './joined/kept-text.ts';
 import { lockData } from './data-lock.ts';
@@ -181,7 +182,7 @@ function startApi(options: AgentOptions, core: Core, { facts, token, stop }: Api
   const { data, listen, log } = options;
   const { owner, startedAt, stores, namespace, cache, dirty, followed, metastore, metastoreName } = core;
   const api = createApi({
-    namespace,
+    namespace: keepingWritten(namespace, dirty),
     content: cachedContent({ namespace, cache, dirty, fetchFor: (found) => stores.fetchFor(found) }),
     events: namespaceEvents({ feed: followed, metastore }),
     authenticate: byToken({ owner, token, loopback: isLoopback(listen.host) }),

@@ -218,6 +218,10 @@ describe.each(DRIVERS)('files of a bucket, $name', (one) => {
     await expect(writeFile(at('s3/f'), 'while it was away')).rejects.toMatchObject({ code: 'EIO' });
     expect(await readFile(at('s3/f'), 'utf8')).toBe('while it was away');
     const leat = cliOn(stage.data);
+    expect(await leat('unmount', '/s3')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('/s3/f was written'),
+    });
     expect(await leat('fs', 'recover')).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(/^waiting +17 B +\/s3\/f +/),
