@@ -1,4 +1,5 @@
-import { closeSync, constants, fstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, constants, fdatasync, fstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { promisify } from 'node:util';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode, Nanos } from '#shared/model/inode.ts';
 import type { RowOf } from '#shared/namespace/intent.ts';
@@ -9,6 +10,7 @@ import type { BasePages } from './base-pages.ts';
 import type { UploadStream } from './stream.ts';
 
 const PRIVATE = 0o600;
+const synced = promisify(fdatasync);
 
 /** Size and time of a content: when both are equal, so is what they are of. */
 export interface Stamp {
@@ -82,6 +84,11 @@ export class DirtyFile {
   /** That it takes on the disk, of 512 bytes. */
   get blocks(): number {
     return statSync(this.path, { throwIfNoEntry: false })?.blocks ?? 0;
+  }
+
+  /** Its bytes are on the disk. */
+  sync(): Promise<void> {
+    return synced(this.fd);
   }
 
   /** It has been written since its row was. */

@@ -1,4 +1,4 @@
-import { fdatasyncSync, truncateSync } from 'node:fs';
+import { truncateSync } from 'node:fs';
 import { LeatError } from '#shared/model/faults.ts';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode } from '#shared/model/inode.ts';
@@ -45,6 +45,7 @@ export class DirtyFiles {
   readonly #settledListeners = new Set<(settled: Settled) => void>();
   readonly #deps: DirtyFilesDeps;
   readonly #journal: Journal;
+  readonly #means: DirtyFilesDeps & { readonly journal: Journal };
   readonly #files = new Map<InodeId, DirtyFile>();
   readonly #recovered: DirtyFile[] = [];
   readonly #opening = new Map<InodeId, Promise<unknown>>();
@@ -58,6 +59,7 @@ export class DirtyFiles {
     this.room = new HeldRoom(deps.cache, { written: () => this.#files.values(), mayCome: () => this.#behind.size > 0 });
     makeShards(deps.dir);
     this.#journal = new Journal(`${deps.dir}/journal`);
+    this.#means = { ...deps, journal: this.#journal };
     this.#unsubscribe = followRows(deps, {
       files: this.#files,
       journal: this.#journal,
@@ -141,30 +143,32 @@ export class DirtyFiles {
   flush(file: DirtyFile): Promise<void> {
     return file.inTurn(async () => {
       const found = await committed(this.#deps, file);
-      if (found && file.isDirty && isThrough(found)) await this.#persist(file, found);
+      if (found && file.isDirty && isThrough(found)) await demandPersisted(this.#means, file, found.path);
     });
   }
 
   /** What `fsync` means: bytes and row are on the disk, and of a THROUGH file in the store. */
   sync(file: DirtyFile): Promise<void> {
-    return file.inTurn(async () => {
-      fdatasyncSync(file.fd);
+    const row = async () => {
       const found = await committed(this.#deps, file);
-      if (found && file.isDirty && found.writeType === 'THROUGH') await this.#persist(file, found);
+      if (found && file.isDirty && found.writeType === 'THROUGH') await demandPersisted(this.#means, file, found.path);
       await this.#deps.flushed();
+    };
+    return file.inTurn(async () => {
+      await Promise.all([file.sync(), row()]);
     });
   }
 
   progressed(file: DirtyFile, progress: Progress): void {
-    this.#track(streamOn({ ...this.#deps, journal: this.#journal }, file, progress));
+    this.#track(streamOn(this.#means, file, progress));
   }
 
   /** What the process before has left. `writers`: of a mount that goes on, which hears of it first (`resumed`). */
   async recover(writers?: ReadonlyMap<InodeId, number>): Promise<void> {
     await this.room.countOld(this.#deps.dir);
-    this.#track(abandonUploads({ ...this.#deps, journal: this.#journal }, this.#ended.signal));
+    this.#track(abandonUploads(this.#means, this.#ended.signal));
     const found = (file: DirtyFile) => void this.#recovered.push(this.#begin(file, false));
-    await recover({ ...this.#deps, journal: this.#journal }, { isOpen: (id) => writers?.has(id) ?? false, found });
+    await recover(this.#means, { isOpen: (id) => writers?.has(id) ?? false, found });
     for (const file of this.#recovered) file.writers = 1 + (writers?.get(file.id) ?? 0);
     if (!writers) this.resumed();
   }
@@ -206,10 +210,6 @@ export class DirtyFiles {
     return file;
   }
 
-  #persist(file: DirtyFile, { path }: Found): Promise<void> {
-    return demandPersisted({ ...this.#deps, journal: this.#journal }, file, path);
-  }
-
   #settle(file: DirtyFile): Promise<void> {
     const failed = (trouble: string | undefined) => {
       file.trouble = trouble;
@@ -233,7 +233,7 @@ export class DirtyFiles {
       this.room.rest(file);
       return this.#forget(file, file.row.generation);
     }
-    const persisted = await persist({ ...this.#deps, journal: this.#journal }, file);
+    const persisted = await persist(this.#means, file);
     if (file.writers > 0) return;
     if (typeof persisted !== 'string') return this.#keepBeside(file, persisted.conflict);
     if (persisted === 'gone') return this.#drop(file);
