@@ -44,7 +44,7 @@ export async function libfuseMount(
   const operations = new Operations({ namespace, actor, files, dirty });
   let isOver = false;
   const handlers = handlersOf(binding, { ...deps, operations, files, isOver: () => isOver });
-  const session = new LibfuseSession(binding, at, { handlers, isReadOnly: PROFILES[profile].isReadOnly });
+  const session = new LibfuseSession(binding, at, { handlers, ...PROFILES[profile] });
   if (process.getuid?.() === 0) raiseReadahead(at);
   const closed = session.ended.then(() => {
     isOver = true;

@@ -15,6 +15,8 @@ const LAST_LOOKS_MS = 10;
 interface Serving {
   readonly handlers: Readonly<Record<string, Handler>>;
   readonly isReadOnly: boolean;
+  /** Whether the kernel may believe anything for any time. */
+  readonly believes: boolean;
 }
 
 /**
@@ -48,11 +50,11 @@ export class LibfuseSession {
 /** What libfuse and its binding write to, for as long as this process lives: they say of nothing that they are done with it. */
 const kept: unknown[] = [];
 
-function mounted(binding: Binding, at: string, { handlers, isReadOnly }: Serving): Buffer {
+function mounted(binding: Binding, at: string, serving: Serving): Buffer {
   const session = Buffer.alloc(binding.sizeof_fuse_thread_t);
   const implemented = new Uint32Array(OPERATIONS_MAX);
   const byNumber = Array.from({ length: OPERATIONS_MAX - 1 }, (): Handler => () => {});
-  for (const [name, handler] of Object.entries(handlers)) {
+  for (const [name, handler] of Object.entries(serving.handlers)) {
     const operation = binding[`op_${name}`] ?? 0;
     implemented[operation] = 1;
     byNumber[operation] = handler;
@@ -60,7 +62,7 @@ function mounted(binding: Binding, at: string, { handlers, isReadOnly }: Serving
   const allocate = (bytes: number) => Buffer.alloc(bytes);
   kept.push(session);
   try {
-    binding.fuse_native_mount(at, `-o${optionsOf(isReadOnly).join(',')}`, session, {}, allocate, byNumber, implemented);
+    binding.fuse_native_mount(at, `-o${optionsOf(serving).join(',')}`, session, {}, allocate, byNumber, implemented);
   } catch (error) {
     throw new LeatError('unavailable', `${at}: libfuse could not mount there, and has said why on standard error`, {
       cause: error,
@@ -69,7 +71,7 @@ function mounted(binding: Binding, at: string, { handlers, isReadOnly }: Serving
   return session;
 }
 
-function optionsOf(isReadOnly: boolean): string[] {
+function optionsOf({ isReadOnly, believes }: Serving): string[] {
   return [
     `fsname=${SUBTYPE}`,
     `subtype=${SUBTYPE}`,
@@ -77,7 +79,7 @@ function optionsOf(isReadOnly: boolean): string[] {
     'use_ino',
     'big_writes',
     'atomic_o_trunc',
-    `entry_timeout=${NAMES_KNOWN_SECONDS}`,
+    `entry_timeout=${believes ? NAMES_KNOWN_SECONDS : 0}`,
     `attr_timeout=${ATTRIBUTES_KNOWN_SECONDS}`,
     ...(isReadOnly ? ['ro'] : []),
   ];
