@@ -2,7 +2,8 @@ import { withoutSetId } from '#shared/model/mode-bits.ts';
 import { attributesAt } from '#shared/model/row-codec.ts';
 import { rowIn } from './metadata.ts';
 import type { Node } from './nodes.ts';
-import { isWriting, must, type Request, u32 } from './requests.ts';
+import type { Answer } from './questions.ts';
+import { errno, isWriting, must, type Request, u32 } from './requests.ts';
 import type { Session } from './session.ts';
 
 const SUPERUSER = 0;
@@ -44,10 +45,14 @@ function losing(session: Session, request: Request, act: Act): void {
   // By the time of the answer the request's bytes are those of another.
   const kept = { ...request, bytes: Buffer.from(request.bytes.subarray(0, request.length)) };
   const question = { ask: 'setAttributes', path: session.pathOf(node), id: node.inodeId, patch } as const;
-  session.ask(request, question, (answer) => {
+  const lost = (answer: Answer) => {
     keep(session, node, rowIn(answer));
     act(kept);
-  });
+  };
+  // Without a name nobody runs it.
+  const refused = (code: number) =>
+    code === errno.ENOENT || code === errno.ESTALE ? act(kept) : session.error(request.unique, code);
+  session.ask(request, question, lost, refused);
 }
 
 function keep(session: Session, node: Node, row: Uint8Array): void {

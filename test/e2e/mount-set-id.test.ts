@@ -42,6 +42,14 @@ describe.runIf(isRoot && HAS_PYTHON)('set-id bits of a file that is written thro
       expect(await modeOf(`${place}f`)).toBe(left);
     });
 
+  it('of a file that has no name any more are in nobody’s way', async () => {
+    await writeFile(at('store/gone'), 'four');
+    await chmod(at('store/gone'), 0o6777);
+    await chmod(at('store'), 0o777);
+    const code = `f = os.open('gone', os.O_RDWR)\nos.unlink('gone')\nprint(os.write(f, b'x'), os.pread(f, 9, 0))`;
+    expect(await asUser(1001, at('store'), code)).toBe(`1 b'xour'`);
+  });
+
   it('without the x of the group, setgid stays', async () => {
     await writeFile(at('f'), 'four');
     await chmod(at('f'), 0o6766);
