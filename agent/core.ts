@@ -13,6 +13,7 @@ import { DirtyFiles } from './dirty/dirty-files.ts';
 import type { Keeper } from './fuse/keeper.ts';
 import type { HotTier } from './joined/hot-tier.ts';
 import { openStores, type Stores } from './stores.ts';
+import type { Succession } from './supervisor/supervised.ts';
 
 export interface AgentOptions {
   /** Absolute, and without symlinks; everything that lasts is below it. */
@@ -30,6 +31,8 @@ export interface AgentOptions {
   readonly log: (line: string) => void;
   /** Of an agent whose mount outlives it. */
   readonly keeper?: Keeper;
+  /** Of one that can be followed by another. */
+  readonly succession?: Succession;
 }
 
 /** Ends something that was started. What was started last ends first: at `stop`, or when a later part fails to start. */

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createApi } from '#functions/api/api.ts';
+import type { ApiDeps } from '#functions/api/deps.ts';
 import { byToken } from '#functions/api/guard.ts';
 import { type MountInfo, mountInfo } from '#functions/api/mounts.ts';
 import { namespaceEvents } from '#shared/feed/events.ts';
-import { isFault, toLeatError } from '#shared/model/faults.ts';
+import { isFault, LeatError, toLeatError } from '#shared/model/faults.ts';
 import { MOUNTS } from '#shared/model/ids.ts';
 import type { LockSession } from '#shared/namespace/namespace.ts';
 import { type ApiServer, isLoopback, serveApi } from './api-server.ts';
@@ -24,6 +26,8 @@ import { LEAT_VERSION } from './package.ts';
 
 const SESSION_BYTES = 8;
 const TOKEN_BYTES = 32;
+/** So long the answer of who is about to end takes to be sent. */
+const ANSWER_MS = 100;
 
 export interface Agent {
   readonly address: Omit<AgentFile, 'at'>;
@@ -68,11 +72,17 @@ async function start(options: AgentOptions, started: End[]): Promise<Agent> {
     await ending;
   };
   // Whoever unmounts it by hand wants the agent to end.
-  void mount?.closed.then(() => stop({ force: true }));
+  const upgrading = upgrades(options, core, mount);
+  void mount?.closed.then(() => (upgrading.isLeaving() ? undefined : stop({ force: true })));
 
   const facts = { at, fuseMissing: missing };
   const token = randomBytes(TOKEN_BYTES).toString('base64url');
-  const server = await startApi(options, core, { facts, token, stop: () => void stop({ force: false }) });
+  const server = await startApi(options, core, {
+    facts,
+    token,
+    stop: () => void stop({ force: false }),
+    upgrade: upgrading.upgrade,
+  });
   started.push(() => server.close());
   // Whoever follows is told of the end before the server waits for it.
   started.push(() => core.followed.close());
@@ -176,9 +186,35 @@ interface ApiFacts {
   readonly facts: { readonly at: string | undefined; readonly fuseMissing: string | undefined };
   readonly token: string;
   readonly stop: () => void;
+  readonly upgrade: ApiDeps['upgrade'];
 }
 
-function startApi(options: AgentOptions, core: Core, { facts, token, stop }: ApiFacts): Promise<ApiServer> {
+/** What survives the death of the process survives this end of it too, so nothing but the mount is brought to rest before. */
+function upgrades({ succession, log }: AgentOptions, core: Core, mount: FuseMount | undefined) {
+  let isLeaving = false;
+  const leave = async () => {
+    await sleep(ANSWER_MS);
+    await mount?.handOver?.();
+    await core.metastore.flushed();
+    succession?.handOver();
+  };
+  return {
+    isLeaving: () => isLeaving,
+    async upgrade() {
+      if (!succession) throw new LeatError('unsupported', 'this agent has no supervisor: end it, and start it with `leat up`');
+      if (mount && !mount.handOver) {
+        const next = 'end it with `leat down`, and start it anew';
+        throw new LeatError('unsupported', `a mount by fuse.driver=libfuse ends with its agent: ${next}`);
+      }
+      const to = await succession.newVersion();
+      isLeaving = true;
+      leave().catch((error: unknown) => log(`could not make room for the new agent: ${toLeatError(error).message}`));
+      return { from: LEAT_VERSION, to };
+    },
+  };
+}
+
+function startApi(options: AgentOptions, core: Core, { facts, token, stop, upgrade }: ApiFacts): Promise<ApiServer> {
   const { data, listen, log } = options;
   const { owner, startedAt, stores, namespace, cache, dirty, followed, metastore, metastoreName } = core;
   const api = createApi({
@@ -188,6 +224,7 @@ function startApi(options: AgentOptions, core: Core, { facts, token, stop }: Api
     authenticate: byToken({ owner, token, loopback: isLoopback(listen.host) }),
     log,
     stop,
+    upgrade,
     info: async () => ({
       version: LEAT_VERSION,
       pid: process.pid,

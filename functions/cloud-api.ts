@@ -70,6 +70,7 @@ export function cloudApi({
     events: namespaceEvents({ feed: untilReady(followedLog({ log: changes, sleep })), metastore }),
     info: () => refuse('there is no agent here'),
     stop: () => refuse('there is no agent here'),
+    upgrade: () => refuse('there is no agent here'),
     log,
   });
 }

@@ -20,11 +20,13 @@ import { quotaRm } from './quota-rm.ts';
 import { quotaSet } from './quota-set.ts';
 import { unmount } from './unmount.ts';
 import { up } from './up.ts';
+import { upgrade } from './upgrade.ts';
 
 /** Every command, in the order in which `leat help` lists them. */
 export const commands: readonly Command[] = [
   up,
   down,
+  upgrade,
   info,
   mount,
   unmount,

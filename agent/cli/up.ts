@@ -90,6 +90,7 @@ export const up = command({
       mounts: isNew ? mounts : [],
       mountsIfNone: isNew && values.join === undefined ? ownFolders() : [],
       ...(supervisor?.keeper && { keeper: supervisor.keeper }),
+      ...(supervisor && { succession: supervisor }),
       log: (line) => terminal.err(`leat: ${line}\n`),
     });
     if (!supervisor?.isSuccessor) print(welcome(agent, data), { ...agent.address, at: agent.at, mounts: agent.mounts });

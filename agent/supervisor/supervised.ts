@@ -1,8 +1,17 @@
 import type { Keeper } from '../fuse/keeper.ts';
-import { FAILED_CODE, type Given, SOCKET_FD, SUPERVISED, type Told } from './protocol.ts';
+import { newVersion } from './new-version.ts';
+import { FAILED_CODE, type Given, SOCKET_FD, SUPERVISED, type Told, UPGRADE_CODE } from './protocol.ts';
+
+/** How an agent makes room for another from the program on the disk. */
+export interface Succession {
+  /** Of that program. Throws when it does not run. */
+  newVersion(): Promise<string>;
+  /** Ends this process, which another follows. */
+  handOver(): never;
+}
 
 /** The supervisor, as the agent sees it. */
-export interface Supervised {
+export interface Supervised extends Succession {
   /** Undefined where the native code that it needs cannot be loaded: a mount ends with its agent then. */
   readonly keeper: Keeper | undefined;
   /** Where the mount is that goes on. */
@@ -26,6 +35,8 @@ export async function supervised(): Promise<Supervised | undefined> {
     keeper: await keeperBy(given).catch(() => undefined),
     at: given.session?.at,
     isSuccessor: given.isSuccessor,
+    newVersion,
+    handOver: () => process.exit(UPGRADE_CODE),
     ready: () => tell({ ready: true }),
     onGone(gone) {
       process.on('disconnect', gone);

@@ -40,5 +40,7 @@ export function agentApi(deps: ApiDeps) {
         deps.stop();
         return c.json({ stopping: true }, 202);
       })
+      /** Asks the agent to be followed by one of the program on the disk, under a mount that goes on; answers before it is. */
+      .post('/upgrade', ownerOnly, async (c) => c.json(await deps.upgrade(), 202))
   );
 }

@@ -73,4 +73,6 @@ export interface ApiDeps {
   info(): Promise<AgentInfo>;
   /** Begins to stop the agent; answers at once. */
   stop(): void;
+  /** Begins to make room for an agent from the program on the disk. */
+  upgrade(): Promise<{ readonly from: string; readonly to: string }>;
 }

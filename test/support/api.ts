@@ -65,6 +65,7 @@ export function api(
     log: () => {},
     info: async () => Promise.reject(new Error('a bug')),
     stop: () => {},
+    upgrade: async () => ({ from: '1', to: '2' }),
     ...further,
   };
   const app = createApi(deps);
