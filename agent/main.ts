@@ -201,7 +201,8 @@ function upgrades({ succession, log }: AgentOptions, core: Core, mount: FuseMoun
   return {
     isLeaving: () => isLeaving,
     async upgrade() {
-      if (!succession) throw new LeatError('unsupported', 'this agent has no supervisor: end it, and start it with `leat up`');
+      if (!succession)
+        throw new LeatError('unsupported', 'this agent has no supervisor: end it, and start it with `leat up`');
       if (mount && !mount.handOver) {
         const next = 'end it with `leat down`, and start it anew';
         throw new LeatError('unsupported', `a mount by fuse.driver=libfuse ends with its agent: ${next}`);

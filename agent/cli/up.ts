@@ -28,6 +28,7 @@ started again without stores, the agent has those it had. Without any it shows t
 With --join the namespace is that of a cloud, shared with all agents that have joined it; --data keeps what is cached of it.
 --readonly, --sync and --option hold for all stores of this command line, s3.… for those in S3.
 
+The agent is a child of this process, which starts another one when it dies: the mount and what programs have open on it go on.
 Ctrl-C or SIGTERM unmounts and ends it; if the mount is in use it says so and goes on, and a second one forces it.
 Where FUSE cannot be used, it says what is missing and serves the API and the command line all the same.
 

@@ -46,6 +46,6 @@ async function successorOf(data: string, before: number): Promise<AgentInfo> {
     }
     await sleep(POLL_MS);
   }
-  const next = 'see its log; the mount waits for it, and `leat up` ends that when it is killed';
+  const next = 'see its log; its supervisor goes on trying, and the mount waits';
   throw new LeatError('unavailable', `the new agent does not serve within ${PATIENCE_MS / 1000} s: ${next}`);
 }
