@@ -1,7 +1,7 @@
 import type { Command, Options } from './command.ts';
 
 const GROUPS = [
-  { title: 'The agent', has: (name: string) => ['up', 'down', 'info'].includes(name) },
+  { title: 'The agent', has: (name: string) => ['up', 'down', 'upgrade', 'info'].includes(name) },
   { title: 'Stores', has: (name: string) => name.includes('mount') },
   { title: 'Files', has: (name: string) => name.startsWith('fs ') || name === 'events' },
   { title: 'Quotas', has: (name: string) => name.startsWith('quota ') },

@@ -23,7 +23,7 @@ export const upgrade = command({
   name: 'upgrade',
   usage: '',
   takes: [0, 0],
-  summary: 'start the agent anew from the disk, under a mount that goes on',
+  summary: 'let a newly installed program take over a mount in use',
   help: HELP,
   options: {},
   async run({ data, agent, print }) {
