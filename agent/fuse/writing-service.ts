@@ -8,7 +8,7 @@ import type { DirtyFile } from '../dirty/dirty-file.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import type { Answer, Question } from './questions.ts';
 import type { UnderWay } from './resume.ts';
-import { UnlimitedDirectories } from './unlimited-directories.ts';
+import { SizeLimits } from './size-limits.ts';
 
 interface WritingDeps {
   readonly namespace: Namespace;
@@ -22,16 +22,15 @@ type Ask<Kind extends Question['ask']> = Question & { readonly ask: Kind };
 export class WritingService {
   readonly #deps: WritingDeps;
 
-  /** Directories that are in no quota. */
-  readonly #unlimited: UnlimitedDirectories;
+  readonly #limits: SizeLimits;
 
   constructor(deps: WritingDeps) {
     this.#deps = deps;
-    this.#unlimited = new UnlimitedDirectories(deps.feed);
+    this.#limits = new SizeLimits(deps);
   }
 
   close(): void {
-    this.#unlimited.close();
+    this.#limits.close();
   }
 
   async answer(actor: Actor, question: Ask<'create' | 'write' | 'room' | 'fill' | 'flush' | 'sync'>): Promise<Answer> {
@@ -41,7 +40,7 @@ export class WritingService {
         const { path, mode, umask, directory, name } = question;
         const inode = await this.#deps.namespace.create(actor, path, { mode, umask, holder: dirty.holder });
         const file = dirty.created({ directory, name }, inode);
-        return { row: encodeRow(inode), base: undefined, sizeMax: await this.#sizeMax(file) };
+        return { row: encodeRow(inode), base: undefined, sizeMax: await this.#limits.of(file) };
       }
       case 'write':
         return this.#open(actor, question);
@@ -65,7 +64,7 @@ export class WritingService {
     const told = async (file: DirtyFile) => ({
       id: file.id,
       base: file.base?.memory,
-      sizeMax: await this.#sizeMax(file),
+      sizeMax: await this.#limits.of(file),
     });
     return Promise.all(this.#deps.dirty.all.map(told));
   }
@@ -79,24 +78,14 @@ export class WritingService {
     const known = this.#deps.dirty.get(id);
     if (known) {
       this.#deps.dirty.again(known, { isTruncated });
-      return { base: known.base?.memory, sizeMax: await this.#sizeMax(known) };
+      return { base: known.base?.memory, sizeMax: await this.#limits.of(known) };
     }
     const found = await this.#deps.namespace.stat(actor, path, { toWrite: true });
     const { inode } = found;
     if (inode.id !== id) throw new LeatError('changed', `${toText(path)}: another file has this name now`);
     if (inode.kind !== 'file') throw new LeatError('isDirectory', `${toText(path)}: is no file`);
     const file = await this.#deps.dirty.open(found, { directory, name }, { isTruncated });
-    return { row: encodeRow(inode), base: file.base?.memory, sizeMax: await this.#sizeMax(file) };
-  }
-
-  /** What a quota leaves it. Most directories have none, which is known by then. */
-  async #sizeMax(file: DirtyFile): Promise<number | undefined> {
-    const { directory } = file.at ?? {};
-    if (directory === undefined || this.#unlimited.has(directory)) return undefined;
-    const found = file.rowOf && (await this.#deps.namespace.find(file.rowOf));
-    if (found?.bytesLeft !== undefined) return found.inode.size + found.bytesLeft;
-    this.#unlimited.add(directory);
-    return undefined;
+    return { row: encodeRow(inode), base: file.base?.memory, sizeMax: await this.#limits.of(file) };
   }
 
   file(id: InodeId): DirtyFile {

@@ -32,7 +32,8 @@ export async function libfuseMount(
     allowOther,
     hasAcls,
     dirtyDir,
-  }: Pick<FuseOptions, 'at' | 'profile' | 'allowOther' | 'hasAcls' | 'dirtyDir'>,
+    feed,
+  }: Pick<FuseOptions, 'at' | 'profile' | 'allowOther' | 'hasAcls' | 'dirtyDir' | 'feed'>,
   deps: ServiceDeps,
 ): Promise<FuseMount> {
   demandOffered({ allowOther, hasAcls });
@@ -40,7 +41,7 @@ export async function libfuseMount(
   await prepareMountpoint(at);
   const { namespace, cache, dirty, fetchFor, flushed } = deps;
   const actor: Actor = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, groups: [], checked: true };
-  const files = new OpenFiles({ namespace, cache, dirty, dirtyDir, fetchFor, flushed, actor });
+  const files = new OpenFiles({ namespace, cache, dirty, dirtyDir, fetchFor, feed, flushed, actor });
   const operations = new Operations({ namespace, actor, files, dirty });
   let isOver = false;
   const handlers = handlersOf(binding, { ...deps, operations, files, isOver: () => isOver });

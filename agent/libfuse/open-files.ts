@@ -4,6 +4,7 @@ import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode } from '#shared/model/inode.ts';
 import { baseName, parentOf, type Path, toText } from '#shared/model/names.ts';
 import type { Actor, Found } from '#shared/namespace/namespace.ts';
+import type { ChangeFeed } from '#shared/ports/change-feed.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 import type { CachedFile, DataCache } from '../cache/data-cache.ts';
 import type { DirtyFile } from '../dirty/dirty-file.ts';
@@ -11,6 +12,7 @@ import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import { mapPath, openDirty } from '../dirty/dirty-paths.ts';
 import { Handles } from '../fuse/handles.ts';
 import { errno, isWriting, locally, O_TRUNC, refuse } from '../fuse/requests.ts';
+import { SizeLimits } from '../fuse/size-limits.ts';
 import { refreshing, type StoreContentDeps, stored } from '../fuse/store-content.ts';
 import { LocalWrites } from './local-writes.ts';
 import { asWritten } from './written.ts';
@@ -23,6 +25,7 @@ export interface OpenFilesDeps extends StoreContentDeps {
   readonly cache: DataCache;
   readonly dirty: DirtyFiles;
   readonly dirtyDir: string;
+  readonly feed: ChangeFeed;
   readonly flushed: () => Promise<void>;
   readonly actor: Actor;
 }
@@ -45,7 +48,7 @@ export class OpenFiles {
 
   constructor(deps: OpenFilesDeps) {
     this.#deps = deps;
-    this.#writes = new LocalWrites(deps.dirty);
+    this.#writes = new LocalWrites(deps.dirty, new SizeLimits(deps));
   }
 
   /** When the store has another version than the row, the row has been brought in step meanwhile. */
@@ -69,7 +72,7 @@ export class OpenFiles {
     const at = await this.#rowAt(path);
     try {
       const inode = await namespace.create(actor, path, { mode: mode & 0o7777, holder: dirty.holder });
-      return this.#open.add({ inode, writing: dirty.created(at, inode) });
+      return await this.#addWriter(inode, dirty.created(at, inode), { isTruncated: false });
     } catch (error) {
       if (!isFault(error, 'exists')) throw error;
       throw new LeatError('changed', `${toText(path)}: was made by another meanwhile`, { cause: error });
@@ -121,6 +124,7 @@ export class OpenFiles {
 
   close(): void {
     for (const file of this.#open.all()) this.#close(file);
+    this.#writes.close();
   }
 
   async #openToRead(path: Path): Promise<number> {
@@ -160,13 +164,22 @@ export class OpenFiles {
     const { namespace, actor, dirty } = this.#deps;
     const found = await namespace.stat(actor, path, { toWrite: true });
     const file = await dirty.open(found, await this.#rowAt(path), { isTruncated });
-    if (isTruncated) this.#writes.emptied(file);
     for (const reader of this.#open.all()) {
       if (reader.writing || reader.inode.id !== found.inode.id) continue;
       if (reader.fd !== undefined) closeSync(reader.fd);
       reader.fd = openSync(file.path, 'r');
     }
-    return this.#open.add({ inode: found.inode, writing: file });
+    return this.#addWriter(found.inode, file, { isTruncated });
+  }
+
+  async #addWriter(inode: Inode, writing: DirtyFile, how: { readonly isTruncated: boolean }): Promise<number> {
+    try {
+      await this.#writes.opened(writing, how);
+      return this.#open.add({ inode, writing });
+    } catch (error) {
+      this.#deps.dirty.release(writing);
+      throw error;
+    }
   }
 
   async #rowAt(path: Path): Promise<RowKey> {

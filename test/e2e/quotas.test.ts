@@ -15,7 +15,7 @@ import {
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { EMBEDDED, homeOf } from '../support/bindings.ts';
+import { EMBEDDED, homeOf, LIBFUSE } from '../support/bindings.ts';
 import { cliOn } from '../support/cli.ts';
 import { type MountStage, openMountStage } from '../support/mounted.ts';
 
@@ -23,7 +23,7 @@ import { type MountStage, openMountStage } from '../support/mounted.ts';
 const EDQUOT = { errno: -constants.errno.EDQUOT };
 const KIB = 1024;
 
-for (const binding of [EMBEDDED, { ...EMBEDDED, name: 'embedded, in the heap', set: { metastore: 'heap' } }])
+for (const binding of [EMBEDDED, { ...EMBEDDED, name: 'embedded, in the heap', set: { metastore: 'heap' } }, LIBFUSE])
   describe.runIf(binding.isThere)(`quotas at a mount, ${binding.name}`, () => {
     const home = homeOf(binding);
     let stage: MountStage;
