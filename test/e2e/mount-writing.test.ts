@@ -264,7 +264,9 @@ describe.each(DRIVERS)('files of a bucket, $name', (one) => {
   });
 });
 
-describe('a cache that is full of what was written', () => {
+describe.each(DRIVERS)('a cache that is full of what was written, $name', (one) => {
+  beforeEach(() => void (binding = one));
+
   it('says so where nothing can be stored, and waits for the store where it can', async () => {
     await start([], { 'cache.size': '16MiB' });
     await expect(writeFile(at('here'), Buffer.alloc(20 * MIB))).rejects.toMatchObject({ code: 'ENOSPC' });
