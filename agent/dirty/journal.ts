@@ -5,6 +5,8 @@ import type { MountId, Origin, StoreKey } from '#shared/model/inode.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 
 const PRIVATE = 0o600;
+/** Of lines that nobody waits for. */
+const LATE_CHARS_MAX = 4096;
 /** Stands where others have an inode's id, which is longer. */
 const UPLOAD = 'up';
 /** The journal is written anew when it has grown by so many lines and most of them are over. */
@@ -30,6 +32,7 @@ export class Journal {
   readonly #begun = new Map<string, Begun>();
   #fd: number;
   #lines = 0;
+  #late = '';
 
   constructor(path: string) {
     this.#path = path;
@@ -61,10 +64,14 @@ export class Journal {
   }
 
   end(id: InodeId): void {
-    if (this.#live.delete(id)) this.#append(line([id]));
+    if (!this.#live.delete(id)) return;
+    // It may be told late: whoever finds the file settled says so again.
+    this.#late += line([id]);
+    if (this.#late.length > LATE_CHARS_MAX) this.#append('');
   }
 
   close(): void {
+    this.#append('');
     closeSync(this.#fd);
   }
 
@@ -77,7 +84,8 @@ export class Journal {
   }
 
   #append(text: string): void {
-    writeSync(this.#fd, text);
+    writeSync(this.#fd, this.#late + text);
+    this.#late = '';
     if (++this.#lines < LINES_MAX || this.#live.size > LINES_MAX / 2) return;
     closeSync(this.#fd);
     this.#fd = this.#rewritten();
@@ -88,6 +96,7 @@ export class Journal {
     const lines = [...this.all.map(lineOf), ...this.begun.map(lineOfUpload)];
     writeFileSync(next, lines.join(''), { mode: PRIVATE });
     renameSync(next, this.#path);
+    this.#late = '';
     this.#lines = 0;
     return openSync(this.#path, 'a', PRIVATE);
   }
