@@ -1,7 +1,7 @@
 #!/bin/sh
 # Suites of others, on a mount or any other folder. They are no part of this project: docs/testing.md says how to get them.
 #
-#     FSX=… test/e2e/outside.sh FOLDER [fsx | fio …]        OPERATIONS=100000 SEEDS="1 2 3 4 5" MIB=256
+#     FSX=… test/e2e/outside.sh FOLDER [fsx | fio …]        OPERATIONS=100000 SEEDS="1 2 3 4 5" LENGTH=1500000 CLOSES=0.5 MIB=256
 set -eu
 folder=$1
 shift
@@ -14,14 +14,14 @@ scratch=$(mktemp -d)
 trap 'rm -r "$scratch"' EXIT
 
 # Everything that it can do, through mapped memory too; up to 1.5 pages of the cache, so that its border is crossed all the time.
-cat >"$scratch/fsx.toml" <<'END'
-flen = 1500000
+cat >"$scratch/fsx.toml" <<END
+flen = ${LENGTH:-1500000}
 [opsize]
 min = 1
 max = 300000
 align = 1
 [weights]
-close_open = 0.5
+close_open = ${CLOSES:-0.5}
 invalidate = 0.5
 mapread = 1
 mapwrite = 1
