@@ -205,7 +205,7 @@ describe.each(DRIVERS)('files of a bucket, $name', (one) => {
     await expect.poll(async () => (await readdir(at('s3'))).length, SOON).toBe(2);
     const [theirs = '', mine = ''] = await readdir(at('s3'));
     expect(mine).toMatch(/^f\.conflict-/);
-    expect(await readFile(at(`s3/${theirs}`), 'utf8')).toBe('theirs');
+    await expect.poll(() => readFile(at(`s3/${theirs}`), 'utf8'), SOON).toBe('theirs');
     await expect.poll(() => readFile(at(`s3/${mine}`), 'utf8'), SOON).toBe('MINE!');
     await expect.poll(async () => (await objectAt(mine)).toString(), SOON).toBe('MINE!');
     expect((await objectAt('f')).toString()).toBe('theirs');
