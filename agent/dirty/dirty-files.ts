@@ -10,7 +10,7 @@ import { keptBeside, replacedBy } from './conflicts.ts';
 import { followRows, type FollowDeps } from './follow-rows.ts';
 import { type CommitDeps, committed } from './commit-file.ts';
 import { type ContentReader, readerOf, restingReader } from './content-reader.ts';
-import { DirtyFile } from './dirty-file.ts';
+import { DirtyFile, type Stamp } from './dirty-file.ts';
 import { HeldRoom } from './held-room.ts';
 import { makeShards } from './dirty-paths.ts';
 import { abandonUploads, recover } from './recover.ts';
@@ -33,6 +33,7 @@ export interface DirtyFilesDeps extends PersistDeps, TakeOverDeps, CommitDeps, F
 export interface Settled {
   readonly id: InodeId;
   readonly generation: number | undefined;
+  readonly stamp: Stamp;
 }
 
 /**
@@ -249,11 +250,10 @@ export class DirtyFiles {
     this.#files.delete(id);
     this.#journal.end(id);
     this.room.rest(file);
-    this.#tell({ id, generation: undefined });
+    this.#tell({ id, generation: undefined, stamp: file.row });
     return this.#settleNow(this.#begin(file, false));
   }
 
-  /** What is in the store is an ordinary content of the cache. */
   #giveBack(file: DirtyFile, isKept = true): void {
     const { generation, size } = file.row;
     this.room.gone(file);
@@ -276,7 +276,7 @@ export class DirtyFiles {
     file.close();
     this.#files.delete(file.id);
     this.#journal.end(file.id);
-    this.#tell({ id: file.id, generation });
+    this.#tell({ id: file.id, generation, stamp: file.row });
   }
 
   #tell(settled: Settled): void {

@@ -31,5 +31,10 @@ it('shows how a file is that is written, and of one that the cache has got back 
 
   sealAs(dirtyPath(dir, id), sealedPath(dir, { id, generation: 1 }), 0);
   expect(live.shown(node, attributes)).toEqual(attributes);
+  // What it has come to be stays known, also where rows cannot be asked.
+  Object.assign(live.get(node) ?? {}, { writers: 0 });
+  node.attributes = attributes;
+  live.settled({ id, generation: 2, stamp: { size: 20, mtime: 9n * 10n ** 9n } });
+  expect(node.attributes).toMatchObject({ size: 20, mtimeSeconds: 9, generation: 2, isDirty: false });
   rmSync(dir, { recursive: true });
 });

@@ -2,6 +2,7 @@ import { closeSync, constants, existsSync, fstatSync, openSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { HotAttributes } from '#shared/model/row-codec.ts';
 import { isStamp } from '../cache/sealed.ts';
+import type { Settled } from '../dirty/dirty-files.ts';
 import { dirtyPath, mapPath } from '../dirty/dirty-paths.ts';
 import { BasePages } from '../dirty/base-pages.ts';
 import type { Node, Nodes } from './nodes.ts';
@@ -87,15 +88,17 @@ export class LiveFiles {
   }
 
   /** Answers which node it was. */
-  settled(id: InodeId, generation: number | undefined): Node | undefined {
+  settled({ id, generation, stamp }: Settled): Node | undefined {
     const live = this.#files.get(id);
     if (!live || live.writers > 0) return undefined;
     const { node } = live;
     // Where rows cannot be read from here, this is all that is known of the file.
-    const shown = node.attributes && this.shown(node, node.attributes);
-    if (shown) {
+    const known = node.attributes && this.shown(node, node.attributes);
+    if (known) {
+      const { seconds, nanos } = timeOf(stamp.mtime);
       const isDirty = existsSync(dirtyPath(this.#dir, id));
-      node.attributes = { ...shown, isDirty, generation: generation ?? shown.generation };
+      const times = { mtimeSeconds: seconds, mtimeNanos: nanos };
+      node.attributes = { ...known, ...times, size: stamp.size, isDirty, generation: generation ?? known.generation };
     }
     this.#nodes().unpin(id, generation);
     live.isSettled = true;

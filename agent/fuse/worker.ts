@@ -166,7 +166,7 @@ function receive(session: Session, { files, locks }: Pick<Parts, 'files' | 'lock
     for (const row of message.changed) session.otherNames.changed(row);
     if (notices.length > 0) session.post({ notices });
   } else if ('settled' in message) {
-    const node = session.live.settled(message.settled.id, message.settled.generation);
+    const node = session.live.settled(message.settled);
     if (node) files.changed(node);
   } else {
     const { id, generation } = message.evicted;
