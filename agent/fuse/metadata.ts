@@ -1,4 +1,4 @@
-import { ABOVE_ROOT } from '#shared/model/ids.ts';
+import { ABOVE_ROOT, type InodeId } from '#shared/model/ids.ts';
 import { type Name, ROOT_PATH } from '#shared/model/names.ts';
 import { attributesAt, decodeRow, idAt } from '#shared/model/row-codec.ts';
 import { nodeKindIn } from './node-kinds.ts';
@@ -117,11 +117,17 @@ function make(session: Session, request: Request, name: Name, making: Making): v
 export function remove(session: Session, request: Request, kind: 'file' | 'directory'): void {
   const parent = session.node(request);
   const { name } = nameAt(request, FIRST_ARGUMENT);
-  session.ask(request, { ask: 'remove', path: session.childPath(parent, name), kind }, () => {
+  const going = idIn(session, parent, name);
+  session.ask(request, { ask: 'remove', path: session.childPath(parent, name), kind, going }, () => {
     session.otherNames.parted(parent, name);
     session.changes.changed(parent.inodeId);
     session.send(request.unique, 0);
   });
+}
+
+function idIn(session: Session, parent: Node, name: Name): InodeId | undefined {
+  const row = session.childRow(parent.inodeId, name);
+  return row && idAt(row);
 }
 
 export function rename(session: Session, request: Request, namesAt: number): void {
@@ -133,7 +139,8 @@ export function rename(session: Session, request: Request, namesAt: number): voi
   const { name: newName } = nameAt(request, end);
   const path = session.childPath(source, name);
   const to = session.childPath(target, newName);
-  session.ask(request, { ask: 'rename', path, to, noReplace: flags === RENAME_NOREPLACE }, (answer) => {
+  const going = idIn(session, target, newName);
+  session.ask(request, { ask: 'rename', path, to, noReplace: flags === RENAME_NOREPLACE, going }, (answer) => {
     const row = rowIn(answer);
     session.otherNames.parted(target, newName); // what was replaced
     const node = session.looked(target, newName, { row, attributes: must(attributesAt(row)) });

@@ -30,8 +30,20 @@ export type Question =
     }
   | { readonly ask: 'link'; readonly path: Path; readonly to: Path }
   | { readonly ask: 'symlink'; readonly path: Path; readonly target: string }
-  | { readonly ask: 'remove'; readonly path: Path; readonly kind: 'file' | 'directory' }
-  | { readonly ask: 'rename'; readonly path: Path; readonly to: Path; readonly noReplace: boolean }
+  /** `going`: the inode that loses this name, where that is known. */
+  | {
+      readonly ask: 'remove';
+      readonly path: Path;
+      readonly kind: 'file' | 'directory';
+      readonly going: InodeId | undefined;
+    }
+  | {
+      readonly ask: 'rename';
+      readonly path: Path;
+      readonly to: Path;
+      readonly noReplace: boolean;
+      readonly going: InodeId | undefined;
+    }
   | { readonly ask: 'setAttributes'; readonly path: Path; readonly id: InodeId; readonly patch: WirePatch }
   | {
       readonly ask: 'setXattr';

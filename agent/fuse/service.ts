@@ -163,12 +163,14 @@ export class Service {
       case 'symlink':
         return rowOf(await namespace.symlink(actor, question.path, question.target));
       case 'remove':
+        await this.#writing.keepContent(question.going);
         await unlessDone(actor, () => namespace.remove(actor, question.path, question.kind), {
           when: 'notFound',
           done: () => undefined,
         });
         return { done: true };
       case 'rename':
+        await this.#writing.keepContent(question.going);
         return rowOf(await this.#rename(actor, question));
       case 'setAttributes':
         return rowOf(await this.#setAttributes(actor, question));

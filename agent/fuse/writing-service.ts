@@ -69,6 +69,13 @@ export class WritingService {
     return Promise.all(this.#deps.dirty.all.map(told));
   }
 
+  /** What only the store has of a file that is open for writing comes here before its object goes. */
+  async keepContent(id: InodeId | undefined): Promise<void> {
+    const file = id === undefined ? undefined : this.#deps.dirty.get(id);
+    if (!file?.base?.isPartial || file.writers === 0) return;
+    await this.#deps.dirty.reader(file).fill(file.base.missingIn({ offset: 0, length: file.base.baseBytes }));
+  }
+
   release(id: InodeId): void {
     const file = this.#deps.dirty.get(id);
     if (file) this.#deps.dirty.release(file);
