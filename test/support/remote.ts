@@ -29,8 +29,12 @@ export function callingOf(
   return { fetch: wrap(fetch), url: HERE, sleep: async () => {}, random: () => 0.5 };
 }
 
-export function remoteOver(namespace: Namespace, wrap?: (fetch: Fetch) => Fetch): Namespace {
-  return remoteNamespace({ ...callingOf(namespace, wrap ? { wrap } : {}), newToken: () => `test-${++tokens}` });
+/** `clock` is that of the namespace, where it is not the world's. */
+export function remoteOver(namespace: Namespace, wrap?: (fetch: Fetch) => Fetch, clock = Date.now): Namespace {
+  return remoteNamespace({
+    ...callingOf(namespace, { clock, ...(wrap && { wrap }) }),
+    newToken: () => `test-${++tokens}`,
+  });
 }
 
 /** Carries out each request, and loses the answers that `isLost` picks by their number. */
@@ -50,7 +54,7 @@ export async function joinedTo(
   deps: NamespaceDeps,
   { recorded, wrap, ...reading }: Joining & Reading = {},
 ): Promise<Namespace> {
-  const serving = { rows: deps.metastore, ...(recorded && { recorded }), ...(wrap && { wrap }) };
+  const serving = { rows: deps.metastore, clock: deps.clock, ...(recorded && { recorded }), ...(wrap && { wrap }) };
   return joinedBy(callingOf(namespace, serving), deps, reading);
 }
 
