@@ -9,10 +9,13 @@ const SAME = 2;
 const CHANGED = 0;
 const PRIVATE = 0o600;
 
-interface BytesRange {
+export interface BytesRange {
   readonly offset: number;
   readonly length: number;
 }
+
+/** What a cut changes of the page that it goes through, if it goes through one: what stays of it has to be here. */
+export const cutRange = (size: number): BytesRange => ({ offset: size, length: size % PAGE_BYTES === 0 ? 0 : 1 });
 
 /**
  * What a dirty file has of its base, the content that it is written upon: what is missing has not been fetched, and what is the

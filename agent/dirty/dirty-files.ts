@@ -14,7 +14,8 @@ import { DirtyFile, type Stamp } from './dirty-file.ts';
 import { HeldRoom } from './held-room.ts';
 import { makeShards } from './dirty-paths.ts';
 import { abandonUploads, recover } from './recover.ts';
-import { type Progress, streamCut, streamOn } from './streaming.ts';
+import type { Progress } from './progress.ts';
+import { streamCut, streamOn } from './streaming.ts';
 import { Hurry, untilDone } from './until-done.ts';
 import { type TakeOverDeps, takenOver } from './take-over.ts';
 import { Journal } from './journal.ts';
@@ -44,9 +45,7 @@ export class DirtyFiles {
   /** How much more may be written. */
   readonly room: HeldRoom;
   readonly #settledListeners = new Set<(settled: Settled) => void>();
-  readonly #deps: DirtyFilesDeps;
-  readonly #journal: Journal;
-  readonly #means: DirtyFilesDeps & { readonly journal: Journal };
+  readonly #deps: DirtyFilesDeps & { readonly journal: Journal };
   readonly #files = new Map<InodeId, DirtyFile>();
   readonly #recovered: DirtyFile[] = [];
   readonly #opening = new Map<InodeId, Promise<unknown>>();
@@ -56,14 +55,13 @@ export class DirtyFiles {
   readonly #behind = new Set<Promise<void>>();
 
   constructor(deps: DirtyFilesDeps) {
-    this.#deps = deps;
     this.room = new HeldRoom(deps.cache, { written: () => this.#files.values(), mayCome: () => this.#behind.size > 0 });
     makeShards(deps.dir);
-    this.#journal = new Journal(`${deps.dir}/journal`);
-    this.#means = { ...deps, journal: this.#journal };
+    const journal = new Journal(`${deps.dir}/journal`);
+    this.#deps = { ...deps, journal };
     this.#unsubscribe = followRows(deps, {
       files: this.#files,
-      journal: this.#journal,
+      journal,
       gone: (file) => file.writers === 0 && this.#track(this.#settle(file)),
       restingGone: (from, inode) => this.#restingGone(from, inode),
     });
@@ -144,7 +142,7 @@ export class DirtyFiles {
   flush(file: DirtyFile): Promise<void> {
     return file.inTurn(async () => {
       const found = await committed(this.#deps, file);
-      if (found && file.isDirty && isThrough(found)) await demandPersisted(this.#means, file, found.path);
+      if (found && file.isDirty && isThrough(found)) await demandPersisted(this.#deps, file, found.path);
     });
   }
 
@@ -152,7 +150,7 @@ export class DirtyFiles {
   sync(file: DirtyFile): Promise<void> {
     const row = async () => {
       const found = await committed(this.#deps, file);
-      if (found && file.isDirty && found.writeType === 'THROUGH') await demandPersisted(this.#means, file, found.path);
+      if (found && file.isDirty && found.writeType === 'THROUGH') await demandPersisted(this.#deps, file, found.path);
       await this.#deps.flushed();
     };
     return file.inTurn(async () => {
@@ -161,15 +159,15 @@ export class DirtyFiles {
   }
 
   progressed(file: DirtyFile, progress: Progress): void {
-    this.#track(streamOn(this.#means, file, progress));
+    this.#track(streamOn(this.#deps, file, progress));
   }
 
   /** What the process before has left. `writers`: of a mount that goes on, which hears of it first (`resumed`). */
   async recover(writers?: ReadonlyMap<InodeId, number>): Promise<void> {
     await this.room.countOld(this.#deps.dir);
-    this.#track(abandonUploads(this.#means, this.#ended.signal));
+    this.#track(abandonUploads(this.#deps, this.#ended.signal));
     const found = (file: DirtyFile) => void this.#recovered.push(this.#begin(file, false));
-    await recover(this.#means, { isOpen: (id) => writers?.has(id) ?? false, found });
+    await recover(this.#deps, { isOpen: (id) => writers?.has(id) ?? false, found });
     for (const file of this.#recovered) file.writers = 1 + (writers?.get(file.id) ?? 0);
     if (!writers) this.resumed();
   }
@@ -180,7 +178,7 @@ export class DirtyFiles {
 
   /** What is under way, and what hinders it. */
   report(): ReturnType<typeof reportOf> {
-    return reportOf(this.#deps, this.all, this.#journal.all);
+    return reportOf(this.#deps, this.all, this.#deps.journal.all);
   }
 
   get all(): readonly DirtyFile[] {
@@ -201,12 +199,12 @@ export class DirtyFiles {
       await file.stream?.abort().catch(() => undefined); // the journal knows it
       file.close();
     }
-    this.#journal.close();
+    this.#deps.journal.close();
   }
 
   #begin(file: DirtyFile, isNew: boolean): DirtyFile {
     this.room.begin(file, isNew);
-    if (file.at) this.#journal.note({ ...file.at, id: file.id });
+    if (file.at) this.#deps.journal.note({ ...file.at, id: file.id });
     this.#files.set(file.id, file);
     return file;
   }
@@ -234,7 +232,7 @@ export class DirtyFiles {
       this.room.rest(file);
       return this.#forget(file, file.row.generation);
     }
-    const persisted = await persist(this.#means, file);
+    const persisted = await persist(this.#deps, file);
     if (file.writers > 0) return;
     if (typeof persisted !== 'string') return this.#keepBeside(file, persisted.conflict);
     if (persisted === 'gone') return this.#drop(file);
@@ -243,12 +241,13 @@ export class DirtyFiles {
   }
 
   async #keepBeside(file: DirtyFile, conflict: Found): Promise<void> {
-    const { actor, log } = this.#deps;
     const { id } = file;
-    const kept = await keptBeside({ ...this.#deps, actor }, file, conflict);
-    log(`${toText(conflict.path)}: its store has got another content; what was written here is ${toText(kept.path)}`);
+    const kept = await keptBeside(this.#deps, file, conflict);
+    this.#deps.log(
+      `${toText(conflict.path)}: its store has got another content; what was written here is ${toText(kept.path)}`,
+    );
     this.#files.delete(id);
-    this.#journal.end(id);
+    this.#deps.journal.end(id);
     this.room.rest(file);
     this.#tell({ id, generation: undefined, stamp: file.row });
     return this.#settleNow(this.#begin(file, false));
@@ -275,7 +274,7 @@ export class DirtyFiles {
     if (file.stream) this.#track(file.stream.abort());
     file.close();
     this.#files.delete(file.id);
-    this.#journal.end(file.id);
+    this.#deps.journal.end(file.id);
     this.#tell({ id: file.id, generation, stamp: file.row });
   }
 

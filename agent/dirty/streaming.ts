@@ -3,13 +3,8 @@ import type { Namespace } from '#shared/namespace/namespace.ts';
 import type { UnderStore } from '#shared/ports/under-store.ts';
 import type { DirtyFile } from './dirty-file.ts';
 import type { Journal } from './journal.ts';
+import type { Progress } from './progress.ts';
 import { STREAM_BYTES_MIN, UploadStream } from './stream.ts';
-
-/** How a file is written on: it has grown, a part of it was written again, or it was cut. */
-export type Progress =
-  | { readonly grown: number }
-  | { readonly rewritten: { readonly from: number; readonly to: number } }
-  | { readonly cut: number };
 
 interface StreamingDeps {
   readonly namespace: Namespace;

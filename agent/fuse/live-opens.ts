@@ -12,7 +12,7 @@ function liveOpen(open: OpenFiles, node: Node, { live, mayPass }: { live: LiveFi
   const kept = backings.of(node, live.localInode);
   if (kept === 'other') return { node, reads: { from: 'live' }, isDirect: true };
   const isOpen = kept === 'same' && backings.isOpen(node);
-  const backing = isOpen || (mayPass && !live.base) ? (backings.take(node) ?? backings.make(node, live.fd)) : undefined;
+  const backing = isOpen || mayPass ? (backings.take(node) ?? backings.make(node, live.fd)) : undefined;
   return backing === undefined ? { node, reads: { from: 'live' } } : { node, reads: { from: 'kernel', backing } };
 }
 

@@ -5,7 +5,7 @@ import type { Capacity } from '../capacity.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
 import type { Settled } from '../dirty/dirty-files.ts';
 import type { LockQuestion } from './mount-locks.ts';
-import type { Progress } from '../dirty/streaming.ts';
+import type { Progress } from '../dirty/progress.ts';
 import type { ChangedRow, Notice } from './invalidation.ts';
 import type { NodeKind } from './node-kinds.ts';
 

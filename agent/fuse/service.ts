@@ -14,7 +14,7 @@ import type { CachedFile, DataCache, Fetch, Room } from '../cache/data-cache.ts'
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import type { KeptIds } from './kept-ids.ts';
 import type { LockQuestion, MountLocks } from './mount-locks.ts';
-import type { Progress } from '../dirty/streaming.ts';
+import type { Progress } from '../dirty/progress.ts';
 import { OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
 import type { Answer, Caller, Question, ToMain } from './questions.ts';
 import { isAgain } from './requests.ts';

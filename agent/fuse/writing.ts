@@ -2,10 +2,12 @@ import { ftruncateSync, writeSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import { attributesAt } from '#shared/model/row-codec.ts';
-import { PAGE_BYTES } from '../cache/page-map.ts';
+import { type BytesRange, cutRange } from '../dirty/base-pages.ts';
 import { allocate, seek } from '../dirty/local-calls.ts';
+import { type Progress, tellCut, tellWritten } from '../dirty/progress.ts';
 import type { LiveFile } from './live-files.ts';
 import { writerOf } from './live-opens.ts';
+import { rowIn } from './metadata.ts';
 import type { Node } from './nodes.ts';
 import type { OpenFile, OpenFiles } from './open-files.ts';
 import { OUT_HEADER } from './protocol.ts';
@@ -29,14 +31,7 @@ const O_EXCL = 0o200;
 const CREATE_NAME = 56;
 const WRITE_DATA = 80;
 const FALLOC_KEEP_SIZE = 1;
-/** So often the main thread hears how far a file has grown. */
-const PROGRESS_BYTES = 8 << 20;
 const SEEK_DATA = 3;
-
-interface BytesRange {
-  readonly offset: number;
-  readonly length: number;
-}
 
 /** Changes of content. The bytes go to the local file from here; the main thread knows who writes. */
 export class Writing {
@@ -110,7 +105,7 @@ export class Writing {
   #write(request: Request, live: LiveFile, range: BytesRange): void {
     this.#changing(request, live, range, (bytes) => {
       const written = locally(() => writeSync(live.fd, bytes, WRITE_DATA, range.length, range.offset));
-      this.#tellProgress(live, range);
+      this.#written(live, range);
       this.#session.reply.u32(OUT_HEADER, written);
       this.#session.reply.u32(OUT_HEADER + 4, 0);
       this.#session.send(request.unique, 8);
@@ -120,13 +115,10 @@ export class Writing {
   truncate(request: Request, live: LiveFile, { size, done }: { readonly size: number; done(): void }): void {
     if (size > FILE_BYTES_MAX) throw new Refusal(errno.EFBIG);
     if (size > live.sizeMax) throw new Refusal(errno.EDQUOT);
-    // Of the page that is cut, what stays has to be here.
-    const cut = { offset: size, length: size % PAGE_BYTES === 0 ? 0 : 1 };
-    this.#changing(request, live, cut, () => {
+    this.#changing(request, live, cutRange(size), () => {
       locally(() => ftruncateSync(live.fd, size));
       live.base?.cutTo(size);
-      if (size < live.toldTo) this.#session.post({ written: live.node.inodeId, progress: { cut: size } });
-      live.toldTo = Math.min(live.toldTo, size);
+      tellCut(live, size, this.#tellOf(live));
       done();
     });
   }
@@ -140,22 +132,19 @@ export class Writing {
     const changed = mode & ~FALLOC_KEEP_SIZE ? range : { offset: range.offset, length: 0 };
     this.#changing(request, live, changed, () => {
       locally(() => allocate(live.fd, mode, range.offset, range.length));
-      if (changed.length > 0) this.#tellProgress(live, changed);
+      if (changed.length > 0) this.#written(live, changed);
       this.#session.send(request.unique, 0);
     });
   }
 
   /** What grows large is sent to its store while it is written. */
-  #tellProgress(live: LiveFile, { offset, length }: BytesRange): void {
-    const { inodeId, syncIntervalMs } = live.node;
-    const to = offset + length;
-    if (syncIntervalMs === undefined || live.base) return;
-    if (offset < live.toldTo) {
-      this.#session.post({ written: inodeId, progress: { rewritten: { from: offset, to } } });
-    }
-    if (to < live.toldTo + PROGRESS_BYTES) return;
-    live.toldTo = to;
-    this.#session.post({ written: inodeId, progress: { grown: to } });
+  #written(live: LiveFile, range: BytesRange): void {
+    if (live.node.syncIntervalMs === undefined || live.base) return;
+    tellWritten(live, range, this.#tellOf(live));
+  }
+
+  #tellOf({ node }: LiveFile): (progress: Progress) => void {
+    return (progress) => this.#session.post({ written: node.inodeId, progress });
   }
 
   /**
@@ -293,8 +282,4 @@ function within(range: BytesRange): BytesRange {
 function keyOf(node: Node): { readonly directory: InodeId; readonly name: Name } {
   if (!node.parent) throw new Refusal(errno.EISDIR);
   return { directory: node.parent.inodeId, name: node.name };
-}
-
-function rowIn(answer: Answer): Uint8Array {
-  return 'row' in answer ? answer.row : refuse(errno.EIO);
 }

@@ -1,12 +1,10 @@
 import { ftruncateSync, writeSync } from 'node:fs';
-import { PAGE_BYTES } from '../cache/page-map.ts';
+import { type BytesRange, cutRange } from '../dirty/base-pages.ts';
 import type { DirtyFile } from '../dirty/dirty-file.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
+import { tellCut, tellWritten } from '../dirty/progress.ts';
 import type { SizeLimits } from '../fuse/size-limits.ts';
 import { errno, FILE_BYTES_MAX, locally, refuse } from '../fuse/requests.ts';
-
-/** So often an upload hears how far its file has grown. */
-const PROGRESS_BYTES = 8 << 20;
 
 /**
  * Changes of what lies in local files, as far as quotas and the cache have room: pages that are changed in part are fetched first,
@@ -20,8 +18,6 @@ export class LocalWrites {
   readonly #unsubscribe: () => void;
   /** Bytes that written files may still grow by, until that is looked at again. */
   #room = 0;
-  /** How far the upload of a file knows it. */
-  readonly #toldTo = new WeakMap<DirtyFile, number>();
 
   constructor(dirty: DirtyFiles, limits: SizeLimits) {
     this.#dirty = dirty;
@@ -30,8 +26,7 @@ export class LocalWrites {
   }
 
   /** Somebody has opened it to write. */
-  async opened(file: DirtyFile, { isTruncated }: { readonly isTruncated: boolean }): Promise<void> {
-    if (isTruncated) this.#toldTo.delete(file);
+  async opened(file: DirtyFile): Promise<void> {
     const sizeMax = await this.#limits.of(file);
     if (sizeMax === undefined) this.#sizeMax.delete(file);
     else this.#sizeMax.set(file, sizeMax);
@@ -52,21 +47,18 @@ export class LocalWrites {
     base?.changing(range);
     const written = locally(() => writeSync(file.fd, bytes, 0, bytes.length, offset));
     base?.changed(range);
-    if (!base) this.#tell(file, offset, offset + bytes.length);
+    if (!base) tellWritten(file, range, (progress) => this.#dirty.progressed(file, progress));
     return written;
   }
 
   async truncate(file: DirtyFile, size: number): Promise<void> {
     this.#demandSize(file, size);
-    // Of the page that is cut, what stays has to be here.
-    const cut = { offset: size, length: size % PAGE_BYTES === 0 ? 0 : 1 };
+    const cut = cutRange(size);
     await this.#fill(file, cut);
     file.base?.changing(cut);
     locally(() => ftruncateSync(file.fd, size));
     file.base?.cutTo(size);
-    const toldTo = this.#toldTo.get(file) ?? 0;
-    if (size < toldTo) this.#dirty.progressed(file, { cut: size });
-    this.#toldTo.set(file, Math.min(toldTo, size));
+    tellCut(file, size, (progress) => this.#dirty.progressed(file, progress));
   }
 
   #demandSize(file: DirtyFile, size: number): void {
@@ -74,16 +66,8 @@ export class LocalWrites {
     if (size > (this.#sizeMax.get(file) ?? FILE_BYTES_MAX)) refuse(errno.EDQUOT);
   }
 
-  async #fill(file: DirtyFile, range: { readonly offset: number; readonly length: number }): Promise<void> {
+  async #fill(file: DirtyFile, range: BytesRange): Promise<void> {
     const pages = file.base?.missingAtEnds(range) ?? [];
     if (pages.length > 0) await this.#dirty.reader(file).fill(pages);
-  }
-
-  #tell(file: DirtyFile, from: number, to: number): void {
-    const toldTo = this.#toldTo.get(file) ?? 0;
-    if (from < toldTo) this.#dirty.progressed(file, { rewritten: { from, to } });
-    if (to < toldTo + PROGRESS_BYTES) return;
-    this.#toldTo.set(file, to);
-    this.#dirty.progressed(file, { grown: to });
   }
 }

@@ -72,7 +72,7 @@ export class OpenFiles {
     const at = await this.#rowAt(path);
     try {
       const inode = await namespace.create(actor, path, { mode: mode & 0o7777, holder: dirty.holder });
-      return await this.#addWriter(inode, dirty.created(at, inode), { isTruncated: false });
+      return await this.#addWriter(inode, dirty.created(at, inode));
     } catch (error) {
       if (!isFault(error, 'exists')) throw error;
       throw new LeatError('changed', `${toText(path)}: was made by another meanwhile`, { cause: error });
@@ -169,12 +169,12 @@ export class OpenFiles {
       if (reader.fd !== undefined) closeSync(reader.fd);
       reader.fd = openSync(file.path, 'r');
     }
-    return this.#addWriter(found.inode, file, { isTruncated });
+    return this.#addWriter(found.inode, file);
   }
 
-  async #addWriter(inode: Inode, writing: DirtyFile, how: { readonly isTruncated: boolean }): Promise<number> {
+  async #addWriter(inode: Inode, writing: DirtyFile): Promise<number> {
     try {
-      await this.#writes.opened(writing, how);
+      await this.#writes.opened(writing);
       return this.#open.add({ inode, writing });
     } catch (error) {
       this.#deps.dirty.release(writing);
