@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LeatError } from '#shared/model/faults.ts';
+import { isAt } from '#shared/model/inode.ts';
 import { toText } from '#shared/model/names.ts';
 import type { Actor, Namespace } from '#shared/namespace/namespace.ts';
 import type { WrittenFile } from '#shared/namespace/written.ts';
@@ -33,7 +34,7 @@ export async function committed(
     if (found && stamp) file.isNow({ ...found.inode, ...stamp });
     if (found) return found;
     // Moved or removed: the feed tells, here at once and from elsewhere in a moment.
-    if (file.at === undefined || file.at.name !== at.name || file.at.directory !== at.directory) continue;
+    if (!file.at || !isAt(file.at, at)) continue;
     await sleep(LOST_PAUSE_MS);
   }
   // In a tree that was removed at once, it may be: its row goes when the tree is reclaimed.

@@ -1,5 +1,5 @@
 import type { InodeId } from '#shared/model/ids.ts';
-import type { Inode, Row } from '#shared/model/inode.ts';
+import { type Inode, isAt, type Row } from '#shared/model/inode.ts';
 import type { ChangeFeed, RowChange } from '#shared/ports/change-feed.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 import type { DirtyFile } from './dirty-file.ts';
@@ -35,7 +35,7 @@ export function followRows({ feed, holder }: FollowDeps, { files, journal, gone,
     }
     for (const { inode, from, to } of movesIn(changes)) {
       const file = files.get(inode.id);
-      if (file && file.at?.directory === from.directory && file.at.name === from.name) moved(file, to);
+      if (file?.at && isAt(file.at, from)) moved(file, to);
       else if (!file && !to && inode.dirty?.holder === holder) restingGone(from, inode);
     }
   });

@@ -50,6 +50,9 @@ export interface HardLink {
   readonly name: Name;
 }
 
+export const isAt = (link: HardLink, key: HardLink): boolean =>
+  link.directory === key.directory && link.name === key.name;
+
 /** A directory that is being removed takes no new entries until `until` (milliseconds since the epoch). */
 export interface Closing {
   readonly token: string;

@@ -1,4 +1,4 @@
-import type { HardLink, Inode } from './inode.ts';
+import { type HardLink, type Inode, isAt } from './inode.ts';
 
 /** What may lie below a directory. What is absent has no limit. */
 export interface QuotaLimits {
@@ -19,6 +19,5 @@ export interface Usage {
  * all trees together.
  */
 export function usageOf(key: HardLink, { kind, size, links: [first = key] = [] }: Inode): Usage {
-  const isCounted = kind === 'file' && first.directory === key.directory && first.name === key.name;
-  return { entries: 1, bytes: isCounted ? size : 0 };
+  return { entries: 1, bytes: kind === 'file' && isAt(first, key) ? size : 0 };
 }

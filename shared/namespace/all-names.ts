@@ -1,8 +1,5 @@
-import type { HardLink, Inode } from '../model/inode.ts';
-import type { Change, RowKey } from '../ports/metastore.ts';
-
-export const isAt = (link: HardLink, key: RowKey): boolean =>
-  link.directory === key.directory && link.name === key.name;
+import { type HardLink, type Inode, isAt } from '../model/inode.ts';
+import type { Change } from '../ports/metastore.ts';
 
 type Shared = Extract<Change, { readonly act: 'put' }> & {
   readonly row: Inode & { readonly links: readonly HardLink[] };

@@ -1,8 +1,7 @@
 import { LINKED } from '../model/ids.ts';
-import { type HardLink, type Inode, isSpecialKind, type MountId } from '../model/inode.ts';
+import { type HardLink, type Inode, isAt, isSpecialKind, type MountId } from '../model/inode.ts';
 import type { Name } from '../model/names.ts';
 import type { Change, RowKey } from '../ports/metastore.ts';
-import { isAt } from './all-names.ts';
 import { allRows } from './all-rows.ts';
 import { asRead, type Context, inodeAt, nanosOf, type Place, revised } from './context.ts';
 

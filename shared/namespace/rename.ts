@@ -1,8 +1,7 @@
 import { LeatError } from '../model/faults.ts';
-import { type Fingerprint, type Inode, isSpecialKind, type Origin, type StoreKey } from '../model/inode.ts';
+import { type Fingerprint, type Inode, isAt, isSpecialKind, type Origin, type StoreKey } from '../model/inode.ts';
 import { type Path, toText } from '../model/names.ts';
 import { type Change, CHANGES_MAX } from '../ports/metastore.ts';
-import { isAt } from './all-names.ts';
 import { demandAccess, demandChange, demandSticky, WRITE } from './access.ts';
 import { closedEmpty, hasWaited } from './closing.ts';
 import {
