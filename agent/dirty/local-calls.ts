@@ -37,7 +37,7 @@ function check(result: number, what: string): number {
 
 /** To the nanosecond, which Node's own cannot. Absent: stays. */
 export function setTimes(fd: number, times: { readonly atime?: bigint; readonly mtime?: bigint }): void {
-  if (c) check(c.futimens(fd, [timeOf(times.atime), timeOf(times.mtime)]) as number, 'futimens');
+  if (c) check(c.futimens(fd, [toSet(times.atime), toSet(times.mtime)]) as number, 'futimens');
   else setTimesByProgram(fd, times);
 }
 
@@ -59,8 +59,10 @@ function setTimesByProgram(fd: number, times: { readonly atime?: bigint; readonl
   }
 }
 
-function timeOf(nanos: bigint | undefined) {
-  if (nanos === undefined) return OMIT;
+const toSet = (nanos: bigint | undefined) => (nanos === undefined ? OMIT : timespecOf(nanos));
+
+/** Of nanoseconds since 1970. */
+export function timespecOf(nanos: bigint): { readonly seconds: number; readonly nanos: number } {
   const rest = ((nanos % NANOS) + NANOS) % NANOS;
   return { seconds: Number((nanos - rest) / NANOS), nanos: Number(rest) };
 }

@@ -5,11 +5,11 @@ import { isStamp } from '../cache/sealed.ts';
 import type { Settled } from '../dirty/dirty-files.ts';
 import { dirtyPath, mapPath } from '../dirty/dirty-paths.ts';
 import { BasePages } from '../dirty/base-pages.ts';
+import { timespecOf } from '../dirty/local-calls.ts';
 import type { Node, Nodes } from './nodes.ts';
 import type { WrittenHere } from './questions.ts';
 
 const PRIVATE = 0o600;
-const NANOS = 1_000_000_000n;
 const NANOS_PER_MS = 1_000_000n;
 
 /** A file that is written through this mount: the local file says what its row does not yet. */
@@ -95,7 +95,7 @@ export class LiveFiles {
     // Where rows cannot be read from here, this is all that is known of the file.
     const known = node.attributes && this.shown(node, node.attributes);
     if (known) {
-      const { seconds, nanos } = timeOf(stamp.mtime);
+      const { seconds, nanos } = timespecOf(stamp.mtime);
       const isDirty = existsSync(dirtyPath(this.#dir, id));
       const times = { mtimeSeconds: seconds, mtimeNanos: nanos };
       node.attributes = { ...known, ...times, size: stamp.size, isDirty, generation: generation ?? known.generation };
@@ -126,11 +126,11 @@ export class LiveFiles {
     const stat = fstatSync(live.fd, { bigint: true });
     // The cache has got it back and stamped it, of which we are about to be told: its row says all there is to say.
     if (isStamp(Number(stat.mtimeNs / NANOS_PER_MS))) return attributes;
-    const ctime = timeOf(stat.ctimeNs);
+    const ctime = timespecOf(stat.ctimeNs);
     const isLater =
       ctime.seconds > attributes.ctimeSeconds ||
       (ctime.seconds === attributes.ctimeSeconds && ctime.nanos > attributes.ctimeNanos);
-    const mtime = timeOf(stat.mtimeNs);
+    const mtime = timespecOf(stat.mtimeNs);
     return {
       ...attributes,
       size: Number(stat.size),
@@ -150,9 +150,4 @@ export class LiveFiles {
 function closeLive({ fd, base }: LiveFile): void {
   closeSync(fd);
   base?.close();
-}
-
-function timeOf(nanos: bigint): { readonly seconds: number; readonly nanos: number } {
-  const rest = ((nanos % NANOS) + NANOS) % NANOS;
-  return { seconds: Number((nanos - rest) / NANOS), nanos: Number(rest) };
 }

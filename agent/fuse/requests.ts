@@ -8,9 +8,15 @@ export const errno = constants.errno;
 export const FILE_BYTES_MAX = 5 * 2 ** 40;
 const O_ACCMODE = 3;
 export const O_TRUNC = 0o1000;
+const XATTR_CREATE = 1;
+const XATTR_REPLACE = 2;
 
 /** Of what a file is opened with. */
 export const isWriting = (flags: number): boolean => (flags & O_ACCMODE) !== 0 || (flags & O_TRUNC) !== 0;
+
+/** Of the flags of setxattr(2). */
+export const xattrMode = (flags: number): 'set' | 'create' | 'replace' =>
+  flags & XATTR_CREATE ? 'create' : flags & XATTR_REPLACE ? 'replace' : 'set';
 
 /** The number of a request, as two words. */
 export type Unique = readonly [number, number];

@@ -2,11 +2,9 @@ import { attributesAt, decodeRow } from '#shared/model/row-codec.ts';
 import { ACCESS_ACL, DEFAULT_ACL } from '#shared/namespace/acl.ts';
 import { rowIn, withRow } from './metadata.ts';
 import { OUT_HEADER } from './protocol.ts';
-import { errno, FIRST_ARGUMENT, must, nameAt, Refusal, type Request, u32 } from './requests.ts';
+import { errno, FIRST_ARGUMENT, must, nameAt, Refusal, type Request, u32, xattrMode } from './requests.ts';
 import type { Session } from './session.ts';
 
-const XATTR_CREATE = 1;
-const XATTR_REPLACE = 2;
 const ACL_KILL_SGID = 1;
 const SUPERUSER = 0;
 
@@ -46,8 +44,7 @@ export function setXattr(session: Session, request: Request): void {
   const { name, end } = nameAt(request, hasMoreFlags ? 56 : 48);
   demandKept(session, name);
   const value = request.bytes.toString('latin1', end, end + size);
-  const mode = flags & XATTR_CREATE ? 'create' : flags & XATTR_REPLACE ? 'replace' : 'set';
-  changeXattr(session, request, { ask: 'setXattr', name, value, mode, losesSetgid });
+  changeXattr(session, request, { ask: 'setXattr', name, value, mode: xattrMode(flags), losesSetgid });
 }
 
 export function removeXattr(session: Session, request: Request): void {

@@ -4,13 +4,11 @@ import type { Inode } from '#shared/model/inode.ts';
 import { fromText, type Name, type Path, toText } from '#shared/model/names.ts';
 import type { AttributePatch } from '#shared/namespace/namespace.ts';
 import { nodeKindIn } from '../fuse/node-kinds.ts';
-import { errno, refuse } from '../fuse/requests.ts';
+import { errno, refuse, xattrMode } from '../fuse/requests.ts';
 import { asWrittenIn } from './written.ts';
 import { HiddenFiles, isHiddenPath, type OperationsDeps } from './hidden-files.ts';
 
 const PAGE = 1024;
-const XATTR_CREATE = 1;
-const XATTR_REPLACE = 2;
 
 /** What libfuse asks of names and attributes, answered by the namespace. */
 export class Operations {
@@ -124,8 +122,8 @@ export class Operations {
     name: string,
     { value, flags }: { readonly value: Buffer; readonly flags: number },
   ): Promise<void> {
-    const mode = flags & XATTR_CREATE ? 'create' : flags & XATTR_REPLACE ? 'replace' : 'set';
-    await this.#deps.namespace.setXattr(this.#deps.actor, path, fromText(name), value.toString('latin1'), mode);
+    const { namespace, actor } = this.#deps;
+    await namespace.setXattr(actor, path, fromText(name), value.toString('latin1'), xattrMode(flags));
   }
 
   async removeXattr(path: Path, name: string): Promise<void> {

@@ -1,3 +1,5 @@
+import { PERMISSIONS } from '../model/mode-bits.ts';
+
 /**
  * POSIX ACLs (POSIX.1e draft 17, as Linux has them): pure, on values. A row keeps them among its xattrs in the kernel's own form,
  * so that a mount hands them on as they are: `u32 version 2`, then per entry `u16 tag · u16 bits · u32 id`, little-endian, in the
@@ -14,7 +16,6 @@ const HEAD_BYTES = 4;
 const ENTRY_BYTES = 8;
 const NO_ID = 0xffff_ffff;
 const RWX = 7;
-const PERMISSIONS = 0o777;
 
 const TAGS = { owner: 1, user: 2, owningGroup: 4, group: 8, mask: 16, other: 32 } as const;
 type Tag = keyof typeof TAGS;

@@ -1,4 +1,5 @@
 import type { Inode, InodeKind } from '../model/inode.ts';
+import { PERMISSIONS } from '../model/mode-bits.ts';
 import {
   ACCESS_ACL,
   type Acl,
@@ -10,8 +11,6 @@ import {
   permissionsOf,
   withPermissions,
 } from './acl.ts';
-
-const PERMISSIONS = 0o777;
 
 /** What an ACL and a mode say of the same thing they say alike: both change together, here. */
 type Permissions = Pick<Inode, 'mode' | 'xattrs'>;
