@@ -3,9 +3,10 @@ import { type InodeId, ROOT } from '../model/ids.ts';
 import type { Fingerprint, Inode, Nanos } from '../model/inode.ts';
 import { joinPath, type Name, parentOf, type Path, ROOT_PATH, toText } from '../model/names.ts';
 import type { WriteType } from '../model/write-types.ts';
-import { asRead, commit, type Context, inodeAt, nanosOf, type Place, retried, revised } from './context.ts';
+import { commit, type Context, inodeAt, nanosOf, type Place, retried, revised } from './context.ts';
 import { foundById } from './directory-keys.ts';
 import { askStore } from './lookup.ts';
+import { putAt } from './hard-links.ts';
 import type { RowOf } from './intent.ts';
 import type { Actor, Found } from './namespace.ts';
 import { placeNow, wayNow } from './places.ts';
@@ -35,19 +36,32 @@ export async function written(
   at: RowOf,
   content: Written,
 ): Promise<WrittenFile | undefined> {
-  const before = await find(context, at);
-  if (!before) return undefined;
-  return retried(context, before.path, async () => {
-    const way = await wayTo(context, at);
-    const found = way && (await fileAt(context, way));
-    if (!found) return before;
+  const first = await wayTo(context, at);
+  if (!first) return undefined;
+  let seen: readonly Place[] | undefined = first;
+  return retried(context, placeOf(first).path, async () => {
+    const way = seen ?? (await wayTo(context, at));
+    seen = undefined;
+    if (!way) return fileAt(context, first);
+    const found = await fileAt(context, way);
     const { path, inode } = found;
     const row = writtenRow(context, path, inode, content);
-    const put = { act: 'put', key: { directory: at.directory, name: at.name }, when: asRead(inode), row } as const;
     const spent = { way, path, usage: { entries: 0, bytes: row.size - inode.size } };
-    const isPut = await spending(context, spent, async () => (await commit(context, actor, [put])).committed);
+    const isPut = await spending(context, spent, () => replaceRow(context, actor, { at, inode, row }));
     return isPut ? { ...found, inode: row } : undefined;
   });
+}
+
+interface Replacement {
+  readonly at: RowOf;
+  readonly inode: Inode;
+  readonly row: Inode;
+}
+
+/** False: somebody was quicker. */
+async function replaceRow(context: Context, actor: Actor, { at, inode, row }: Replacement): Promise<boolean> {
+  const { directory, name } = at;
+  return (await commit(context, actor, putAt([{ directory, name }], inode, row))).committed;
 }
 
 function writtenRow(context: Context, path: Path, now: Inode, { size, mtime, holder, generation }: Written): Inode {
@@ -71,6 +85,8 @@ export async function find(context: Context, at: RowOf): Promise<WrittenFile | u
   return way && fileAt(context, way);
 }
 
+const placeOf = (way: readonly Place[]): Place => way.at(-1) as Place;
+
 async function wayTo(context: Context, { id, ...key }: RowOf): Promise<readonly Place[] | undefined> {
   const directory = await pathOf(context, key.directory);
   if (directory === undefined) return undefined;
@@ -79,7 +95,7 @@ async function wayTo(context: Context, { id, ...key }: RowOf): Promise<readonly 
 }
 
 async function fileAt(context: Context, way: readonly Place[]): Promise<WrittenFile> {
-  const { inode, path, origin } = way.at(-1) as Place;
+  const { inode, path, origin } = placeOf(way);
   const { bytes } = await roomOn(context, way);
   return {
     inode,
@@ -103,13 +119,7 @@ export async function abandon(context: Context, actor: Actor, at: RowOf): Promis
     const { dirty: _, fingerprint: __, ...clean } = found.inode;
     // No store calls a version so: whatever it has is another content.
     const row = revised(clean, { generation: clean.generation + 1, fingerprint: 'abandoned' as Fingerprint });
-    const put = {
-      act: 'put',
-      key: { directory: at.directory, name: at.name },
-      when: asRead(found.inode),
-      row,
-    } as const;
-    return (await commit(context, actor, [put])).committed || undefined;
+    return (await replaceRow(context, actor, { at, inode: found.inode, row })) || undefined;
   });
   const directory = await placeNow(context, parentOf(before.path));
   if (directory) await askStore(context, directory, at.name);
