@@ -6,6 +6,8 @@ import type { Session } from './session.ts';
 import { ioctl } from './syscalls.ts';
 
 const KEPT_MAX = 32_768;
+/** For a successor: the backing is stale. */
+const NO_INODE = 0n;
 
 interface Backing {
   /** The kernel's number for it. */
@@ -15,6 +17,8 @@ interface Backing {
   opens: number;
   /** To be dropped by its last user: its file has lost its name, and takes up room of the disk until then. */
   isDoomed: boolean;
+  /** The node's content lies in another local file by now: who opens it anew must not get this one. */
+  isStale: boolean;
 }
 
 /** Files of the cache that the kernel reads by itself, without asking us: passthrough. It keeps them for the next open. */
@@ -35,22 +39,23 @@ export class Backings {
     return this.#byNode.has(node);
   }
 
-  /** `other`: the kernel reads another local file for those who have the node open. */
-  of(node: Node, localInode: bigint): 'none' | 'same' | 'other' {
+  /** The content of the node lies in this local file from now on. */
+  liesIn(node: Node, localInode: bigint): void {
     const backing = this.#byNode.get(node);
-    if (backing?.localInode === localInode) return 'same';
+    if (!backing || backing.localInode === localInode) return;
+    backing.isStale = true;
+    this.#session.kept?.nodes.backing(node, { id: backing.id, localInode: NO_INODE });
     this.drop(node);
-    return this.#byNode.has(node) ? 'other' : 'none';
   }
 
   isOpen(node: Node): boolean {
     return (this.#byNode.get(node)?.opens ?? 0) > 0;
   }
 
-  /** Counts one open more of a backing that the kernel has. */
+  /** Counts one open more of a backing that the kernel has, if it is of what the node is now. */
   take(node: Node): number | undefined {
     const backing = this.#byNode.get(node);
-    if (!backing) return undefined;
+    if (!backing || backing.isStale) return undefined;
     backing.opens++;
     if (this.#byNode.size > KEPT_MAX / 2) {
       // Which was opened last only matters where some have to go soon.
@@ -60,15 +65,18 @@ export class Backings {
     return backing.id;
   }
 
-  /** Gives the kernel a file, which may be closed here afterwards, and counts its first open. */
+  /**
+   * Gives the kernel a file, which may be closed here afterwards, and counts its first open. It takes no other one beside one that
+   * is open.
+   */
   make(node: Node, fd: number): number | undefined {
-    if (this.#isRefused) return undefined;
+    if (this.#isRefused || this.#byNode.has(node)) return undefined;
     const argument = Buffer.alloc(16);
     argument.writeInt32LE(fd, 0);
     try {
       const id = ioctl(this.#session.options.fd, Ioctl.BACKING_OPEN, argument);
       const { ino } = fstatSync(fd, { bigint: true });
-      this.#byNode.set(node, { id, localInode: ino, opens: 1, isDoomed: false });
+      this.#byNode.set(node, { id, localInode: ino, opens: 1, isDoomed: false, isStale: false });
       this.#session.kept?.nodes.backing(node, { id, localInode: ino });
       return id;
     } catch (error) {
@@ -80,7 +88,16 @@ export class Backings {
 
   /** One that the kernel has got from a process before. */
   restore(node: Node, backing: KeptBacking): void {
-    this.#byNode.set(node, { ...backing, opens: 0, isDoomed: false });
+    const isStale = backing.localInode === NO_INODE;
+    this.#byNode.set(node, { ...backing, opens: 0, isDoomed: isStale, isStale });
+  }
+
+  /** Counts one open more of a backing that the kernel has, whatever the node is now. */
+  join(node: Node): number | undefined {
+    const backing = this.#byNode.get(node);
+    if (!backing) return undefined;
+    backing.opens++;
+    return backing.id;
   }
 
   release(node: Node): void {

@@ -20,7 +20,7 @@ it('shows how a file is that is written, and of one that the cache has got back 
   makeShards(dir);
   const root = new Node(ROOT_NODE, { inodeId: sequentialId(1), generation: 0 }, undefined, '' as Name);
   const nodes = new Nodes(root, () => {});
-  const live = new LiveFiles(dir, { nodes: () => nodes, isHeld: () => false });
+  const live = new LiveFiles(dir, { nodes: () => nodes, isHeld: () => false, onBegun: () => {} });
   const node = nodes.looked(root, 'a' as Name, { inodeId: id, generation: 1 });
   const attributes = attributesAt(row) as HotAttributes;
   live.begin(node, {});

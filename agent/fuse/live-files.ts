@@ -37,18 +37,18 @@ interface LiveMeans {
   readonly nodes: () => Nodes;
   /** Somebody has it open by way of us who did not open the file that is written. */
   readonly isHeld: (node: Node) => boolean;
+  /** Its content lies in this local file from now on. */
+  readonly onBegun: (live: LiveFile) => void;
 }
 
 export class LiveFiles {
   readonly #dir: string;
-  readonly #nodes: () => Nodes;
-  readonly #isHeld: (node: Node) => boolean;
+  readonly #means: LiveMeans;
   readonly #files = new Map<InodeId, LiveFile>();
 
-  constructor(dir: string, { nodes, isHeld }: LiveMeans) {
+  constructor(dir: string, means: LiveMeans) {
     this.#dir = dir;
-    this.#nodes = nodes;
-    this.#isHeld = isHeld;
+    this.#means = means;
   }
 
   get(node: Node): LiveFile | undefined {
@@ -78,7 +78,8 @@ export class LiveFiles {
       isSettled: false,
     };
     this.#files.set(node.inodeId, live);
-    this.#nodes().pin(node);
+    this.#means.nodes().pin(node);
+    this.#means.onBegun(live);
     return live;
   }
 
@@ -100,7 +101,7 @@ export class LiveFiles {
       const times = { mtimeSeconds: seconds, mtimeNanos: nanos };
       node.attributes = { ...known, ...times, size: stamp.size, isDirty, generation: generation ?? known.generation };
     }
-    this.#nodes().unpin(id, generation);
+    this.#means.nodes().unpin(id, generation);
     live.isSettled = true;
     this.#closeUnused(id, live);
     return node;
@@ -141,7 +142,7 @@ export class LiveFiles {
   }
 
   #closeUnused(id: InodeId, live: LiveFile): void {
-    if (!live.isSettled || live.writers > 0 || live.opens > 0 || this.#isHeld(live.node)) return;
+    if (!live.isSettled || live.writers > 0 || live.opens > 0 || this.#means.isHeld(live.node)) return;
     this.#files.delete(id);
     closeLive(live);
   }

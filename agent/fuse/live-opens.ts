@@ -8,11 +8,8 @@ const PASSING_ROOM_MIN = 256 << 20;
 /** How a file that is written here is opened: by the kernel itself where it goes that way already, or `mayPass`. */
 function liveOpen(open: OpenFiles, node: Node, { live, mayPass }: { live: LiveFile; mayPass: boolean }): OpenFile {
   const { backings } = open;
-  if (open.isCached(node)) return { node, reads: { from: 'live' } };
-  const kept = backings.of(node, live.localInode);
-  if (kept === 'other') return { node, reads: { from: 'live' }, isDirect: true };
-  const isOpen = kept === 'same' && backings.isOpen(node);
-  const backing = isOpen || mayPass ? (backings.take(node) ?? backings.make(node, live.fd)) : undefined;
+  const passes = !open.isCached(node) && (mayPass || backings.isOpen(node));
+  const backing = passes ? (backings.take(node) ?? backings.make(node, live.fd)) : undefined;
   return backing === undefined ? { node, reads: { from: 'live' } } : { node, reads: { from: 'kernel', backing } };
 }
 

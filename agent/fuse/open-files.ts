@@ -21,8 +21,8 @@ export interface OpenFile {
   readonly node: Node;
   readonly reads: Reads;
   readonly isWriter?: boolean;
-  /** Past the kernel's page cache, which may hold another local file of this node. */
-  readonly isDirect?: boolean;
+  /** Past the backing file that the kernel has open of the node, because it has another content since; and past the page cache. */
+  isDirect?: boolean;
   /** Its record, where a successor may go on with the session. */
   kept?: number;
 }
@@ -85,8 +85,8 @@ export class OpenFiles {
       if (!node) kept?.handles.remove(position);
       if (!node) return [];
       node.attributes ??= attributes;
-      if (each.reads.from === 'kernel') this.backings.take(node);
-      else if (!each.isDirect) this.#countCached(node, 1);
+      if (each.reads.from === 'kernel' || each.isDirect) this.backings.join(node);
+      else this.#countCached(node, 1);
       this.#restored.set(textOf(unique), each.handle);
       return { handle: each.handle, value: { ...each, node, kept: position } };
     });
@@ -95,8 +95,8 @@ export class OpenFiles {
   }
 
   #closed({ node, reads, isDirect, kept }: OpenFile): void {
-    if (reads.from === 'kernel') this.backings.release(node);
-    else if (!isDirect) this.#countCached(node, -1);
+    if (reads.from === 'kernel' || isDirect) this.backings.release(node);
+    else this.#countCached(node, -1);
     if (reads.from === 'local') closeQuietly(reads.fd);
     this.#session.live.left(node, reads.from === 'live');
     if (reads.from === 'main') this.#session.post({ close: reads.handle });
@@ -105,7 +105,10 @@ export class OpenFiles {
   }
 
   #add(unique: Unique, at: number, file: OpenFile): void {
-    const { node, reads, isWriter = false, isDirect = false } = file;
+    const { node, reads, isWriter = false } = file;
+    // While the kernel has a backing file of a node open, it takes no open without it.
+    const besides = reads.from !== 'kernel' && this.backings.isOpen(node) ? this.backings.join(node) : undefined;
+    file.isDirect = besides !== undefined;
     const handle = this.#open.add(file);
     this.#keep(unique, handle, file);
     // What is written through a store, or under a quota, is to be known to be there, or not, when it is closed.
@@ -115,7 +118,9 @@ export class OpenFiles {
     if (reads.from === 'kernel') {
       return this.#session.reply.opened(at, handle, Fopen.PASSTHROUGH | flush, reads.backing);
     }
-    if (isDirect) return this.#session.reply.opened(at, handle, Fopen.DIRECT_IO | flush);
+    if (besides !== undefined) {
+      return this.#session.reply.opened(at, handle, Fopen.PASSTHROUGH | Fopen.DIRECT_IO | flush, besides);
+    }
     this.#countCached(node, 1);
     // The pages of a node are changed by who writes through it: another content is another node.
     this.#session.reply.opened(at, handle, Fopen.KEEP_CACHE | flush);

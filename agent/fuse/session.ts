@@ -7,7 +7,7 @@ import { ChangedDirectories } from './changed-directories.ts';
 import type { Counters } from './counters.ts';
 import { KeptHandles } from './kept-handles.ts';
 import { KeptNodes } from './kept-nodes.ts';
-import { LiveFiles } from './live-files.ts';
+import { type LiveFile, LiveFiles } from './live-files.ts';
 import { contentOf, Node, Nodes, pathOf, ROOT_NODE } from './nodes.ts';
 import { OtherNames } from './other-names.ts';
 import { ATTR_REPLY_BYTES, ENTRY_BYTES, OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
@@ -27,6 +27,7 @@ interface SessionMeans {
   readonly onGone: (node: Node) => void;
   /** Somebody has it open by way of us. */
   readonly isHeld: (node: Node) => boolean;
+  readonly onBegun: (live: LiveFile) => void;
 }
 
 interface Waiting {
@@ -84,7 +85,7 @@ export class Session {
     this.kept = memory && { nodes: new KeptNodes(memory), handles: new KeptHandles(memory) };
     const gone = (node: Node) => (this.otherNames.forget(node), means.onGone(node));
     this.nodes = new Nodes(root, gone, this.kept?.nodes);
-    this.live = new LiveFiles(options.dirtyDir, { nodes: () => this.nodes, isHeld: (node) => means.isHeld(node) });
+    this.live = new LiveFiles(options.dirtyDir, { ...means, nodes: () => this.nodes });
   }
 
   /** As the namespace has them. */

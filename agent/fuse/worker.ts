@@ -62,6 +62,7 @@ async function main(data: WorkerData): Promise<void> {
     post: (message) => port.postMessage(message),
     onGone: (node) => files.drop(node),
     isHeld: (node) => open.isCached(node),
+    onBegun: ({ node, localInode }) => open.backings.liesIn(node, localInode),
   });
   const open = new OpenFiles(session);
   const files = new Files(session, open);

@@ -18,6 +18,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DIRECT, EMBEDDED, homeOf, JOINED, LIBFUSE } from '../support/bindings.ts';
 import { cliOn } from '../support/cli.ts';
@@ -26,6 +27,11 @@ import { HAS_PYTHON, run } from '../support/run.ts';
 
 /** What a store is owed is done behind. */
 const SOON = { timeout: 20_000 };
+const MIB = 1 << 20;
+/** So long after a file is in its store, the agent has done with it. */
+const SETTLED_MS = 200;
+/** By its path: nobody opens it. */
+const grow = (path: string) => run('python3', ['-c', `import os, sys; os.truncate(sys.argv[1], ${MIB})`, path]);
 const isRoot = process.getuid?.() === 0;
 
 const NAMESPACES = [
@@ -65,6 +71,26 @@ for (const binding of NAMESPACES)
       await rmdir(at('new'));
       await expect(stat(at('new'))).rejects.toMatchObject({ code: 'ENOENT' });
       await expect.poll(() => readdir(source), SOON).toEqual(['a', 'b', 'c', 'd']);
+    });
+
+    it.skipIf(!HAS_PYTHON).each([
+      { who: 'has read it', isOpen: false },
+      { who: 'has it open', isOpen: true },
+    ])('shows what a file has become, also to who $who', async ({ isOpen }) => {
+      const size = () => stat(kept('new')).then((found) => found.size);
+      await writeFile(at('new'), 'x'.repeat(299));
+      await expect.poll(size, SOON).toBe(299);
+      expect((await readFile(at('new'))).length).toBe(299);
+      const before = isOpen ? await open(at('new')) : undefined;
+      await writeFile(at('new'), '');
+      await expect.poll(size, SOON).toBe(0);
+      await sleep(SETTLED_MS);
+      await grow(at('new'));
+      await expect.poll(size, SOON).toBe(MIB);
+      await sleep(SETTLED_MS);
+      expect((await readFile(at('new'))).equals(Buffer.alloc(MIB))).toBe(true);
+      await before?.close();
+      expect((await readFile(at('new'))).equals(Buffer.alloc(MIB))).toBe(true);
     });
 
     it('renames files and directories, within and across, replacing as POSIX says', async () => {
