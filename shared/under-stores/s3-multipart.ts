@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
@@ -15,6 +16,10 @@ import { LeatError } from '../model/faults.ts';
 import type { PartBody, WriteOptions } from '../ports/under-store.ts';
 import type { S3Calls } from './s3-client.ts';
 import { s3Fault } from './s3-faults.ts';
+
+const ABORTS_MAX = 5;
+/** So long a server may be busy yet with a part of which it has got all bytes. */
+const ARRIVAL_MS = 200;
 
 /** Where an object lies, as every request names it. */
 export interface S3Target {
@@ -33,6 +38,8 @@ export class Multipart {
   readonly #target: S3Target & { readonly UploadId: string };
   readonly #signal: { readonly abortSignal?: AbortSignal };
   readonly #parts: CompletedPart[] = [];
+  /** A part of which no answer came. */
+  #mayArrive = false;
 
   private constructor(
     calls: S3Calls,
@@ -61,20 +68,21 @@ export class Multipart {
 
   async put(PartNumber: number, body: PartBody): Promise<void> {
     const part = { ...this.#target, PartNumber };
-    const { ETag } =
+    const { ETag } = await this.#answered(
       body instanceof Uint8Array
-        ? await this.#calls.sendSlow(new UploadPartCommand({ ...part, Body: body }), this.#signal)
-        : await this.#calls.sendPieces(
+        ? this.#calls.sendSlow(new UploadPartCommand({ ...part, Body: body }), this.#signal)
+        : this.#calls.sendPieces(
             (Body) => new UploadPartCommand({ ...part, Body, ContentLength: body.length }),
             body,
             this.#signal.abortSignal,
-          );
+          ),
+    );
     this.#parts[PartNumber - 1] = { PartNumber, ETag };
   }
 
   async copy(PartNumber: number, source: Source): Promise<void> {
     const part = new UploadPartCopyCommand({ ...this.#target, PartNumber, ...source });
-    const { CopyPartResult } = await this.#calls.sendSlow(part, this.#signal);
+    const { CopyPartResult } = await this.#answered(this.#calls.sendSlow(part, this.#signal));
     this.#parts[PartNumber - 1] = { PartNumber, ETag: CopyPartResult?.ETag };
   }
 
@@ -93,21 +101,42 @@ export class Multipart {
     );
   }
 
-  /** When it fails, the bucket's lifecycle rule is the last resort. */
+  /**
+   * A part that was cut off may arrive afterwards, and brings the upload back then: so it is aborted until it has stayed away. When that
+   * fails, the bucket's lifecycle rule is the last resort.
+   */
   async abort(): Promise<void> {
-    await abortMultipart(this.#calls, this.#target).catch(() => undefined);
+    const abort = () => abortMultipart(this.#calls, this.#target).catch(() => false);
+    await abort();
+    for (let tries = 1; this.#mayArrive && tries < ABORTS_MAX; tries++) {
+      await sleep(ARRIVAL_MS);
+      this.#mayArrive = await abort();
+    }
+  }
+
+  async #answered<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    try {
+      return await answer;
+    } catch (error) {
+      this.#mayArrive = true;
+      throw error;
+    }
   }
 }
 
-/** Also of an upload that has ended. */
+/** Also of an upload that has ended; false: there was none. */
 export async function abortMultipart(
   calls: S3Calls,
   { Bucket, Key, RequestPayer, UploadId }: S3Target & { readonly UploadId: string },
-): Promise<void> {
+): Promise<boolean> {
   const target = { Bucket, Key, UploadId, ...(RequestPayer && { RequestPayer }) };
-  await calls.send(new AbortMultipartUploadCommand(target)).catch((error: unknown) => {
-    if (!isNamed(error, 'NoSuchUpload')) throw error;
-  });
+  return calls.send(new AbortMultipartUploadCommand(target)).then(
+    () => true,
+    (error: unknown) => {
+      if (!isNamed(error, 'NoSuchUpload')) throw error;
+      return false;
+    },
+  );
 }
 
 export function conditionOf(when: WriteOptions['when']): Condition {

@@ -123,8 +123,8 @@ class S3UnderStore implements UnderStore {
     });
   }
 
-  abandonUpload(key: StoreKey, UploadId: string): Promise<void> {
-    return this.#attempt('cannot be rid of an upload', key, () =>
+  async abandonUpload(key: StoreKey, UploadId: string): Promise<void> {
+    await this.#attempt('cannot be rid of an upload', key, () =>
       abortMultipart(this.#calls, { ...this.#target(key), UploadId }),
     );
   }

@@ -109,12 +109,11 @@ function laying({ open, traits }: StoreEngine): void {
         throw mine;
       },
     };
-    await expect(upload.put(1, broken)).rejects.toBe(mine);
+    // Where an upload cannot be aborted, a part that was cut off may go on to be written into the one that takes its place.
+    await expect(upload.put(traits.abortsUploads ? 1 : 2, broken)).rejects.toBe(mine);
     await upload.put(1, Buffer.from('bytes'));
     await upload.finish({ size: 5 });
-    // Where an upload cannot be aborted, a part that was cut off may go on to write behind the one that takes its place.
-    const text = await get(store, 'large');
-    expect(traits.abortsUploads ? text : text.slice(0, 5)).toBe('bytes');
+    expect(await get(store, 'large')).toBe('bytes');
   });
 }
 

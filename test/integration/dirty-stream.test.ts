@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { PAGE_BYTES } from '#agent/cache/page-map.ts';
 import { STREAM_BYTES_MIN, type StreamOptions, UploadStream } from '#agent/dirty/stream.ts';
@@ -15,6 +16,8 @@ const SIZE = PAGES * PAGE_BYTES;
 const PART_PAGES = partRange(1).length / PAGE_BYTES;
 const NAME = 'd/f';
 const PATIENT = { timeout: 30_000 };
+/** Whatever a server goes on with after it was cut off is over then. */
+const ARRIVED_MS = 500;
 
 describe.each(STORE_KINDS)('a file is sent while it is written, to %s', (kind) => {
   let source: StoreSource;
@@ -176,6 +179,25 @@ describe.each(STORE_KINDS)('a file is sent while it is written, to %s', (kind) =
     await three.abort();
     expect(await source.remains(store)).toEqual([]);
     expect(await store.stat(key(NAME))).toBeUndefined();
+  });
+
+  it('and leaves nothing of a part that arrives while it is given up', async () => {
+    for (let round = 0; round < 4; round++) {
+      const stopped = new AbortController();
+      const upload = await store.upload(key(NAME), { signal: stopped.signal });
+      const { length } = partRange(1);
+      const part = {
+        length,
+        async *pieces() {
+          yield Buffer.alloc(length);
+          setImmediate(() => stopped.abort());
+        },
+      };
+      await upload.put(1, part).catch(() => undefined);
+      await upload.abort();
+    }
+    await sleep(ARRIVED_MS);
+    expect(await source.remains(store)).toEqual([]);
   });
 
   it('with the mode and the owner that it has in the end', async () => {
