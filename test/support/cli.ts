@@ -89,6 +89,7 @@ export interface Stage {
 export async function openStage(home: Home = OWN_HOME): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'leat-cli-'));
   const children: ChildProcess[] = [];
+  const ends: Promise<unknown>[] = [];
   return {
     folder,
     async up(args, script = LEAT) {
@@ -96,12 +97,15 @@ export async function openStage(home: Home = OWN_HOME): Promise<Stage> {
       const child = spawn(process.execPath, [script, 'up', ...args, ...home.args()], { cwd: folder, env });
       children.push(child);
       const up = watch(child);
+      ends.push(up.ended);
       await up.says(READY);
       return up;
     },
     async clear() {
       for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
       for (const at of await mountsBelow(folder)) await unmount(at, { lazy: true });
+      // Their agents end by themselves then.
+      await Promise.all(ends);
       await home.empty([join(folder, 'data')]);
       await rm(folder, { recursive: true });
     },
@@ -113,7 +117,7 @@ function watch(child: ChildProcess): Up {
   const keep = (chunk: Buffer) => void (output += chunk.toString());
   child.stdout?.on('data', keep);
   child.stderr?.on('data', keep);
-  // `close` comes after all output.
+  // `close` comes after all output, also that of the agent.
   const ended = new Promise<number | string>((resolve) => {
     child.once('close', (code, signal) => resolve(code ?? signal ?? ''));
   });
