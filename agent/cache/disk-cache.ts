@@ -152,7 +152,7 @@ export class DiskCache implements DataCache {
     const name = contentName(key);
     const to = sealedPath(this.#options.dir, key);
     try {
-      if (size === 0 || !this.#index.take(name, wholeBlocks(size))) return unlinkSync(path);
+      if (!this.#index.take(name, wholeBlocks(size))) return unlinkSync(path);
       sealAs(path, to, this.#options.clock());
       this.#contentDeps.sync.note(name);
     } catch (error) {
