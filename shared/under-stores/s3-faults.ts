@@ -37,6 +37,10 @@ export function isDenial(status: number, code: string): boolean {
   );
 }
 
+/** The server has answered that it will not do it; otherwise it may have done it, or do it yet. */
+export const isRefused = (error: unknown): boolean =>
+  error instanceof S3ServiceException && (error.$metadata.httpStatusCode ?? 500) < 500;
+
 export const isAbsent = (error: unknown): boolean =>
   error instanceof S3ServiceException && (error.name === 'NotFound' || error.name === 'NoSuchKey');
 

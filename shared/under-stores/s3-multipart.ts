@@ -15,7 +15,7 @@ import {
 import { LeatError } from '../model/faults.ts';
 import type { PartBody, WriteOptions } from '../ports/under-store.ts';
 import type { S3Calls } from './s3-client.ts';
-import { s3Fault } from './s3-faults.ts';
+import { isRefused, s3Fault } from './s3-faults.ts';
 
 const ABORTS_MAX = 5;
 /** So long a server may be busy yet with a part of which it has got all bytes. */
@@ -38,7 +38,7 @@ export class Multipart {
   readonly #target: S3Target & { readonly UploadId: string };
   readonly #signal: { readonly abortSignal?: AbortSignal };
   readonly #parts: CompletedPart[] = [];
-  /** A part of which no answer came. */
+  /** There is a part of which no answer came. */
   #mayArrive = false;
 
   private constructor(
@@ -118,7 +118,7 @@ export class Multipart {
     try {
       return await answer;
     } catch (error) {
-      this.#mayArrive = true;
+      this.#mayArrive ||= !isRefused(error);
       throw error;
     }
   }
