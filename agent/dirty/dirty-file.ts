@@ -18,6 +18,13 @@ export interface Stamp {
   readonly mtime: Nanos;
 }
 
+/** Nobody writes the file any more, and its row says all that there is to say. `generation` undefined: it was removed. */
+export interface Settled {
+  readonly id: InodeId;
+  readonly generation: number | undefined;
+  readonly stamp: Stamp;
+}
+
 type Known = Pick<Inode, 'id' | 'size' | 'mtime' | 'generation' | 'dirty'>;
 
 /** One file that is written here: where its bytes lie, and what its row says of them. */
@@ -95,6 +102,16 @@ export class DirtyFile {
   get isChanged(): boolean {
     const now = this.stat();
     return now !== undefined && (this.#isModified || !isSame(now, this.row));
+  }
+
+  /** It has a row that says all there is to say, and its store has all of it. */
+  get isStored(): boolean {
+    return this.at !== undefined && !this.isDirty && !this.isChanged;
+  }
+
+  /** What there will be to say of it if it stays as it is. */
+  get settled(): Settled {
+    return { id: this.id, generation: this.row.generation, stamp: this.row };
   }
 
   /** Its row says now what was here then. */

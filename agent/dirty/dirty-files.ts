@@ -10,7 +10,7 @@ import { keptBeside, replacedBy } from './conflicts.ts';
 import { followRows, type FollowDeps } from './follow-rows.ts';
 import { type CommitDeps, committed } from './commit-file.ts';
 import { type ContentReader, readerOf, restingReader } from './content-reader.ts';
-import { DirtyFile, type Stamp } from './dirty-file.ts';
+import { DirtyFile, type Settled } from './dirty-file.ts';
 import { HeldRoom } from './held-room.ts';
 import { makeShards } from './dirty-paths.ts';
 import { abandonUploads, recover } from './recover.ts';
@@ -28,13 +28,6 @@ export interface DirtyFilesDeps extends PersistDeps, TakeOverDeps, CommitDeps, F
   /** All that has been committed is on the disk. */
   readonly flushed: () => Promise<void>;
   readonly log: (line: string) => void;
-}
-
-/** Nobody writes the file any more, and its row says all that there is to say. `generation` undefined: it was removed. */
-export interface Settled {
-  readonly id: InodeId;
-  readonly generation: number | undefined;
-  readonly stamp: Stamp;
 }
 
 /**
@@ -97,10 +90,8 @@ export class DirtyFiles {
       const opening = takenOver(this.#deps, found, { at, isTruncated }).then((taken) =>
         this.#begin(taken, !found.inode.dirty),
       );
-      this.#opening.set(
-        id,
-        opening.catch(() => undefined),
-      );
+      const ended = opening.catch(() => undefined);
+      this.#opening.set(id, ended);
       try {
         file = await opening;
       } finally {
@@ -138,11 +129,12 @@ export class DirtyFiles {
     return found.inode.dirty?.holder === this.#deps.holder ? restingReader(this.#deps, found) : undefined;
   }
 
-  /** What `close` means: the row tells, and where the file is written through it is in its store. */
-  flush(file: DirtyFile): Promise<void> {
+  /** What `close` means: the row tells, and where the file is written through it is in its store; then what is there is answered. */
+  flush(file: DirtyFile): Promise<Settled | undefined> {
     return file.inTurn(async () => {
       const found = await committed(this.#deps, file);
       if (found && file.isDirty && isThrough(found)) await demandPersisted(this.#deps, file, found.path);
+      return file.isStored ? file.settled : undefined;
     });
   }
 
@@ -214,12 +206,14 @@ export class DirtyFiles {
       file.trouble = trouble;
       if (trouble) this.#deps.log(`${toText(file.at?.name ?? '')} could not be stored, and is tried again: ${trouble}`);
     };
-    const { signal } = this.#ended;
-    return untilDone(() => file.inTurn(() => this.#settleNow(file)), { signal, failed, hurry: this.#hurry });
+    const until = { signal: this.#ended.signal, failed, hurry: this.#hurry };
+    return untilDone(() => file.inTurn(() => this.#settleNow(file)), until);
   }
 
   async #settleNow(file: DirtyFile): Promise<void> {
     if (file.writers > 0 || this.#files.get(file.id) !== file) return;
+    // Others may write it since it was closed: its row says of them then.
+    if (file.isStored) return this.#giveBack(file);
     const found = await committed(this.#deps, file).catch((error: unknown) => replacedBy(this.#deps, file, error));
     if (file.writers > 0) return;
     if (!found && Date.now() < file.goneAt + this.#deps.feedLagMs) {
@@ -275,7 +269,7 @@ export class DirtyFiles {
     file.close();
     this.#files.delete(file.id);
     this.#deps.journal.end(file.id);
-    this.#tell({ id: file.id, generation, stamp: file.row });
+    this.#tell({ ...file.settled, generation });
   }
 
   #tell(settled: Settled): void {

@@ -2,7 +2,8 @@ import { closeSync, constants, existsSync, fstatSync, openSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { HotAttributes } from '#shared/model/row-codec.ts';
 import { isStamp } from '../cache/sealed.ts';
-import type { Settled } from '../dirty/dirty-files.ts';
+import type { Settled } from '../dirty/dirty-file.ts';
+import { isSame } from '../dirty/dirty-file.ts';
 import { dirtyPath, mapPath } from '../dirty/dirty-paths.ts';
 import { BasePages } from '../dirty/base-pages.ts';
 import { timespecOf } from '../dirty/local-calls.ts';
@@ -29,16 +30,20 @@ export interface LiveFile {
   writers: number;
   /** Who has it open by way of us. */
   opens: number;
+  /** What its last close has brought to its store. */
+  stored: Settled | undefined;
   /** Its row says all that there is to say; only readers that began before hold on to it. */
   isSettled: boolean;
 }
 
-interface LiveMeans {
+export interface LiveMeans {
   readonly nodes: () => Nodes;
   /** Somebody has it open by way of us who did not open the file that is written. */
   readonly isHeld: (node: Node) => boolean;
   /** Its content lies in this local file from now on. */
   readonly onBegun: (live: LiveFile) => void;
+  /** What is said of the node is said by its row again. */
+  readonly onSettled: (node: Node) => void;
 }
 
 export class LiveFiles {
@@ -75,6 +80,7 @@ export class LiveFiles {
       waiting: undefined,
       writers: 1,
       opens: before?.opens ?? 0,
+      stored: undefined,
       isSettled: false,
     };
     this.#files.set(node.inodeId, live);
@@ -88,23 +94,34 @@ export class LiveFiles {
     this.begin(node, here).writers = writers;
   }
 
-  /** Answers which node it was. */
-  settled({ id, generation, stamp }: Settled): Node | undefined {
+  /**
+   * One writer less. If all of it is in its store, others may write it from here on, whenever the main thread gets to say that it is
+   * settled; and what they write must not be taken for what was written here.
+   */
+  released(node: Node): void {
+    const live = this.get(node);
+    if (!live) return;
+    live.writers--;
+    const { size, mtimeNs } = fstatSync(live.fd, { bigint: true });
+    if (live.stored && isSame(live.stored.stamp, { size: Number(size), mtime: mtimeNs })) this.settled(live.stored);
+  }
+
+  settled({ id, generation, stamp }: Settled): void {
     const live = this.#files.get(id);
-    if (!live || live.writers > 0) return undefined;
+    if (!live || live.writers > 0 || live.isSettled) return;
     const { node } = live;
     // Where rows cannot be read from here, this is all that is known of the file.
     const known = node.attributes && this.shown(node, node.attributes);
     if (known) {
       const { seconds, nanos } = timespecOf(stamp.mtime);
-      const isDirty = existsSync(dirtyPath(this.#dir, id));
+      const isDirty = !live.stored && existsSync(dirtyPath(this.#dir, id));
       const times = { mtimeSeconds: seconds, mtimeNanos: nanos };
       node.attributes = { ...known, ...times, size: stamp.size, isDirty, generation: generation ?? known.generation };
     }
     this.#means.nodes().unpin(id, generation);
     live.isSettled = true;
     this.#closeUnused(id, live);
-    return node;
+    this.#means.onSettled(node);
   }
 
   joined(node: Node): void {

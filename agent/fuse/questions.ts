@@ -3,7 +3,7 @@ import type { Lock } from '#shared/model/locks.ts';
 import type { Name, Path } from '#shared/model/names.ts';
 import type { Capacity } from '../capacity.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
-import type { Settled } from '../dirty/dirty-files.ts';
+import type { Settled } from '../dirty/dirty-file.ts';
 import type { LockQuestion } from './mount-locks.ts';
 import type { Progress } from '../dirty/progress.ts';
 import type { ChangedRow, Notice } from './invalidation.ts';
@@ -119,6 +119,8 @@ export type Answer =
   /** What is in the way of a lock. */
   | { readonly inTheWay: Lock | undefined }
   | Capacity
+  /** Of a flush, if all of the file is in its store now. */
+  | { readonly stored: Settled | undefined }
   /** The main thread has replied to the kernel by itself. */
   | { readonly done: true };
 

@@ -7,7 +7,7 @@ import { ChangedDirectories } from './changed-directories.ts';
 import type { Counters } from './counters.ts';
 import { KeptHandles } from './kept-handles.ts';
 import { KeptNodes } from './kept-nodes.ts';
-import { type LiveFile, LiveFiles } from './live-files.ts';
+import { LiveFiles, type LiveMeans } from './live-files.ts';
 import { contentOf, Node, Nodes, pathOf, ROOT_NODE } from './nodes.ts';
 import { OtherNames } from './other-names.ts';
 import { ATTR_REPLY_BYTES, ENTRY_BYTES, OUT_HEADER, Reply, REQUEST_DATA_MAX } from './protocol.ts';
@@ -20,14 +20,11 @@ import { Timeouts } from './timeouts.ts';
 /** Rows younger than this may still be taken back: the namespace confirms them. */
 const YOUNG_MS = 10_000;
 
-interface SessionMeans {
+interface SessionMeans extends Omit<LiveMeans, 'nodes'> {
   readonly counters: Counters;
   readonly post: (message: ToMain) => void;
   /** The kernel has forgotten a node. */
   readonly onGone: (node: Node) => void;
-  /** Somebody has it open by way of us. */
-  readonly isHeld: (node: Node) => boolean;
-  readonly onBegun: (live: LiveFile) => void;
 }
 
 interface Waiting {

@@ -3,10 +3,10 @@ import { attributesAt, type HotAttributes } from '#shared/model/row-codec.ts';
 import { rowIn } from './metadata.ts';
 import type { Node } from './nodes.ts';
 import { SetAttr } from './protocol.ts';
-import type { WirePatch } from './questions.ts';
+import type { Answer, WirePatch } from './questions.ts';
 import { errno, must, type Request, u32, u64 } from './requests.ts';
 import type { Session } from './session.ts';
-import type { Writing } from './writing.ts';
+import { keepStored, type Writing } from './writing.ts';
 
 const NANOS = 1_000_000_000n;
 
@@ -23,7 +23,8 @@ export function setAttributes(session: Session, writing: Writing, request: Reque
   }
   writing.begin(request, { node, isTruncated: size === 0 }, (begun) => {
     const end = () => writing.end(node);
-    const flushed = () => {
+    const flushed = (answer: Answer) => {
+      keepStored(begun, answer);
       change(session, request, { node, patch });
       end();
     };

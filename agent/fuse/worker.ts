@@ -63,6 +63,7 @@ async function main(data: WorkerData): Promise<void> {
     onGone: (node) => files.drop(node),
     isHeld: (node) => open.isCached(node),
     onBegun: ({ node, localInode }) => open.backings.liesIn(node, localInode),
+    onSettled: (node) => files.changed(node),
   });
   const open = new OpenFiles(session);
   const files = new Files(session, open);
@@ -166,10 +167,8 @@ function receive(session: Session, { files, locks }: Pick<Parts, 'files' | 'lock
     const notices = message.changed.flatMap((row) => noticeOf(session.nodes, row) ?? []);
     for (const row of message.changed) session.otherNames.changed(row);
     if (notices.length > 0) session.post({ notices });
-  } else if ('settled' in message) {
-    const node = session.live.settled(message.settled);
-    if (node) files.changed(node);
-  } else {
+  } else if ('settled' in message) session.live.settled(message.settled);
+  else {
     const { id, generation } = message.evicted;
     const node = session.nodes.find({ inodeId: id, generation });
     if (node) files.drop(node);

@@ -51,8 +51,7 @@ export class WritingService {
         await dirty.reader(this.file(question.id)).fill(question.pages);
         return { done: true };
       case 'flush':
-        await dirty.flush(this.file(question.id));
-        return { done: true };
+        return { stored: await dirty.flush(this.file(question.id)) };
       case 'sync':
         await dirty.sync(this.file(question.id));
         return { done: true };

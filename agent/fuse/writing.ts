@@ -88,8 +88,8 @@ export class Writing {
   }
 
   end(node: Node): void {
-    const live = this.#session.live.get(node);
-    if (live) live.writers--;
+    // First, as the main thread stamps the file once it hears.
+    this.#session.live.released(node);
     this.#session.post({ release: node.inodeId });
   }
 
@@ -233,7 +233,13 @@ export class Writing {
     const { node, isWriter } = this.#open.get(request);
     const live = session.live.get(node);
     if (!live || live.isSettled || (ask === 'flush' && !isWriter)) return done();
-    session.ask(request, { ask, id: node.inodeId }, done, (code) => before(() => session.error(request.unique, code)));
+    const answered = (answer: Answer) => {
+      keepStored(live, answer);
+      done();
+    };
+    session.ask(request, { ask, id: node.inodeId }, answered, (code) =>
+      before(() => session.error(request.unique, code)),
+    );
   }
 
   #liveOf({ node, isWriter }: OpenFile): LiveFile {
@@ -272,6 +278,11 @@ export class Writing {
       });
     });
   }
+}
+
+/** What a flush has brought to its store. */
+export function keepStored(live: LiveFile, answer: Answer): void {
+  live.stored = 'stored' in answer ? answer.stored : undefined;
 }
 
 function within(range: BytesRange): BytesRange {
