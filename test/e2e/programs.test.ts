@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Daemon } from '../support/daemon.ts';
 import { type MountStage, openMountStage } from '../support/mounted.ts';
 import { run } from '../support/run.ts';
-import { type S3Server, startS3Server } from '../support/s3-server.ts';
+import { HAS_STRICT_S3, type S3Server, startS3Server } from '../support/s3-server.ts';
 
 interface Program {
   readonly script: string;
@@ -24,7 +24,11 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   'editors that save': { script: 'saves.py', needs: ['python3'] },
   sqlite: { script: 'sqlite.py', needs: ['python3'] },
 };
-const PLACES = { 'the root of a namespace': '', 'a mounted folder': 'folder', 'a mounted bucket': 's3' };
+const PLACES = {
+  'the root of a namespace': '',
+  'a mounted folder': 'folder',
+  ...(HAS_STRICT_S3 && { 'a mounted bucket': 's3' }),
+};
 const SCRIPTS = new URL('./programs/', import.meta.url).pathname;
 const IS_FULL = process.env['LEAT_TEST_FULL'] !== undefined;
 const SAMPLE = new URL(IS_FULL ? '../../shared/' : '../../shared/model/', import.meta.url).pathname;

@@ -9,6 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { versitygw } from './versitygw.ts';
 
 export const S3_ENGINES = ['s3rver', ...(versitygw() ? (['versitygw'] as const) : [])] as const;
+/** It holds to conditions, takes names as long as S3's, and shows no object that is half there: s3rver does none of this. */
+export const HAS_STRICT_S3 = versitygw() !== undefined;
 export type S3Engine = 's3rver' | 'versitygw';
 
 const REGION = 'us-east-1';
