@@ -2,8 +2,7 @@ import { closeSync, constants, existsSync, fstatSync, openSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { HotAttributes } from '#shared/model/row-codec.ts';
 import { isStamp } from '../cache/sealed.ts';
-import type { Settled } from '../dirty/dirty-file.ts';
-import { isSame } from '../dirty/dirty-file.ts';
+import { isSame, type Settled } from '../dirty/dirty-file.ts';
 import { dirtyPath, mapPath } from '../dirty/dirty-paths.ts';
 import { BasePages } from '../dirty/base-pages.ts';
 import { timespecOf } from '../dirty/local-calls.ts';
@@ -102,11 +101,12 @@ export class LiveFiles {
     const live = this.get(node);
     if (!live) return;
     live.writers--;
+    if (!live.stored) return;
     const { size, mtimeNs } = fstatSync(live.fd, { bigint: true });
-    if (live.stored && isSame(live.stored.stamp, { size: Number(size), mtime: mtimeNs })) this.settled(live.stored);
+    if (isSame(live.stored.stamp, { size: Number(size), mtime: mtimeNs })) this.settled(live.stored, false);
   }
 
-  settled({ id, generation, stamp }: Settled): void {
+  settled({ id, generation, stamp }: Settled, isDirty = existsSync(dirtyPath(this.#dir, id))): void {
     const live = this.#files.get(id);
     if (!live || live.writers > 0 || live.isSettled) return;
     const { node } = live;
@@ -114,7 +114,6 @@ export class LiveFiles {
     const known = node.attributes && this.shown(node, node.attributes);
     if (known) {
       const { seconds, nanos } = timespecOf(stamp.mtime);
-      const isDirty = !live.stored && existsSync(dirtyPath(this.#dir, id));
       const times = { mtimeSeconds: seconds, mtimeNanos: nanos };
       node.attributes = { ...known, ...times, size: stamp.size, isDirty, generation: generation ?? known.generation };
     }
