@@ -8,7 +8,7 @@ import type { ChangeFeed, FollowedFeed } from '#shared/ports/change-feed.ts';
 import type { Clock } from '#shared/ports/clock.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import type { Listen } from './api-server.ts';
-import { type CacheKey, type DataCache, dataCache } from './cache/data-cache.ts';
+import { type CacheUser, type DataCache, dataCache } from './cache/data-cache.ts';
 import { DirtyFiles } from './dirty/dirty-files.ts';
 import type { Keeper } from './fuse/keeper.ts';
 import type { HotTier } from './joined/hot-tier.ts';
@@ -65,8 +65,7 @@ export interface Core {
   readonly dirtyDir: string;
   /** Marks what this agent commits on its own. */
   readonly source: string;
-  /** Called with each content that the cache drops. */
-  readonly evictionListeners: Set<(key: CacheKey) => void>;
+  readonly cacheUsers: Set<CacheUser>;
 }
 
 /** What namespaces are given of this process, in whichever binding. */
@@ -92,8 +91,8 @@ export function cachedCore(
   { data, config, log }: AgentOptions,
   { identity, clock }: { readonly identity: string; readonly clock: Clock },
   started: End[],
-): Pick<Core, 'cache' | 'cacheDir' | 'evictionListeners'> {
-  const evictionListeners = new Set<(key: CacheKey) => void>();
+): Pick<Core, 'cache' | 'cacheDir' | 'cacheUsers'> {
+  const cacheUsers = new Set<CacheUser>();
   const cacheDir = join(data, 'cache');
   const cache = dataCache({
     dir: cacheDir,
@@ -102,11 +101,12 @@ export function cachedCore(
     memoryBytes: config['cache.memory'],
     identity,
     clock,
-    onEvicted: (key) => evictionListeners.forEach((listener) => listener(key)),
+    onEvicted: (key) => cacheUsers.forEach((user) => user.evicted(key)),
+    isHeld: (key) => [...cacheUsers].some((user) => user.holds(key)),
     log,
   });
   started.push(() => cache.close());
-  return { cache, cacheDir, evictionListeners };
+  return { cache, cacheDir, cacheUsers };
 }
 
 interface DirtyMeans extends Pick<Core, 'namespace' | 'cache' | 'stores' | 'feed' | 'metastore'> {

@@ -125,20 +125,8 @@ async function openMount(
   { data, config, allowOther, log, keeper }: AgentOptions,
   core: Core,
 ): Promise<FuseMount> {
-  const {
-    namespace,
-    cache,
-    cacheDir,
-    dirty,
-    dirtyDir,
-    source,
-    feed,
-    metastore,
-    rows,
-    stores,
-    evictionListeners,
-    agentId,
-  } = core;
+  const { namespace, cache, cacheDir, dirty, dirtyDir, source, feed, metastore, rows, stores, cacheUsers, agentId } =
+    core;
   const mount = await mountByDriver(
     config['fuse.driver'],
     {
@@ -165,7 +153,7 @@ async function openMount(
       log,
     },
   );
-  evictionListeners.add((key) => mount.evicted(key));
+  cacheUsers.add(mount);
   feed.subscribe(({ changes }) => {
     if (changes.some(({ key }) => key.directory === MOUNTS)) void mount.refreshMounts();
   });

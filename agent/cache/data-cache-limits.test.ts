@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LeatError } from '#shared/model/faults.ts';
 import { patternedSource } from '../../test/support/patterned-source.ts';
 import { key, readAt, TemporaryCache } from '../../test/support/temporary-cache.ts';
-import { openSealed } from './sealed.ts';
+import { isSealed, openSealed, sealedPath } from './sealed.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -152,4 +152,22 @@ describe('the limits', () => {
     file.close();
     expect(cache.cachedBytes(key(1))).toBe(0);
   });
+});
+
+it('what a user holds is not evicted, and what finds no room beside it is read all the same', async () => {
+  const held = new Set([key(1).id, key(2).id]);
+  const cache = here.start({ capacityBytes: 4 * MIB, isHeld: ({ id }) => held.has(id) });
+  const source = patternedSource({ seed: 1 });
+  const load = async (file: number) => {
+    const opened = cache.open(key(file), 1.5 * MIB, source.fetch);
+    const isKept = await opened.load();
+    expect(await opened.read(new Uint8Array(10), 0)).toBe(10);
+    opened.close();
+    return isKept;
+  };
+  expect([await load(1), await load(2), await load(3)]).toEqual([true, true, false]);
+  held.delete(key(1).id);
+  expect(await load(3)).toBe(true);
+  const isHere = (file: number) => isSealed(sealedPath(here.dir, key(file)), 1.5 * MIB);
+  expect([isHere(1), isHere(2), isHere(3)]).toEqual([false, true, true]);
 });

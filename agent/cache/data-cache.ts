@@ -63,6 +63,14 @@ export interface DataCache {
   close(): Promise<void>;
 }
 
+/** Who opens sealed contents without the cache, by `openSealed`. */
+export interface CacheUser {
+  /** The cache dropped a content; who has it open keeps reading it. */
+  evicted(key: CacheKey): void;
+  /** Has it open, or may have. */
+  holds(key: CacheKey): boolean;
+}
+
 export interface DataCacheOptions {
   /** The directory of the cached files, which is the cache's own. */
   readonly dir: string;
@@ -76,6 +84,8 @@ export interface DataCacheOptions {
   readonly clock: Clock;
   /** A sealed content is gone; who has it open keeps reading it. */
   readonly onEvicted: (key: CacheKey) => void;
+  /** A user has it open: to evict it would free nothing before it is closed. */
+  readonly isHeld?: (key: CacheKey) => boolean;
   readonly log: (message: string) => void;
 }
 

@@ -212,8 +212,9 @@ export class DiskCache implements DataCache {
   }
 
   #isBusy(unit: string): boolean {
-    const { content, slice } = parseUnit(unit);
-    return this.#uses.get(content)?.content.isBusy(slice) ?? false;
+    const { content, key, slice } = parseUnit(unit);
+    const isHeld = slice === undefined && this.#options.isHeld?.(key) === true;
+    return isHeld || (this.#uses.get(content)?.content.isBusy(slice) ?? false);
   }
 
   #evict(unit: string, blocks: number): Eviction {

@@ -56,7 +56,7 @@ export class Backings {
   take(node: Node): number | undefined {
     const backing = this.#byNode.get(node);
     if (!backing || backing.isStale) return undefined;
-    backing.opens++;
+    this.#count(node, backing, 1);
     if (this.#byNode.size > KEPT_MAX / 2) {
       // Which was opened last only matters where some have to go soon.
       this.#byNode.delete(node);
@@ -76,7 +76,9 @@ export class Backings {
     try {
       const id = ioctl(this.#session.options.fd, Ioctl.BACKING_OPEN, argument);
       const { ino } = fstatSync(fd, { bigint: true });
-      this.#byNode.set(node, { id, localInode: ino, opens: 1, isDoomed: false, isStale: false });
+      const backing = { id, localInode: ino, opens: 0, isDoomed: false, isStale: false };
+      this.#byNode.set(node, backing);
+      this.#count(node, backing, 1);
       this.#session.kept?.nodes.backing(node, { id, localInode: ino });
       return id;
     } catch (error) {
@@ -96,19 +98,25 @@ export class Backings {
   join(node: Node): number | undefined {
     const backing = this.#byNode.get(node);
     if (!backing) return undefined;
-    backing.opens++;
+    this.#count(node, backing, 1);
     return backing.id;
   }
 
   release(node: Node): void {
     const backing = this.#byNode.get(node);
     if (!backing) return;
-    backing.opens--;
+    this.#count(node, backing, -1);
     if (backing.isDoomed) this.drop(node);
     for (const kept of this.#byNode.keys()) {
       if (this.#byNode.size <= KEPT_MAX) return;
       this.drop(kept);
     }
+  }
+
+  /** The cache keeps what is open: to remove it would free nothing, and who has it open would miss what is written to it after. */
+  #count(node: Node, backing: Backing, by: 1 | -1): void {
+    backing.opens += by;
+    if (backing.opens === (by > 0 ? 1 : 0)) this.#session.counters.held(node.inodeId, by);
   }
 
   /** One that is open stays until it is closed: another open must get the same one. */

@@ -1,12 +1,17 @@
+import { type InodeId, inodeNumber } from '#shared/model/ids.ts';
+
 const COMMITS = 0;
 const MESSAGES = 1;
 const ASLEEP = 2;
 const ROOM = 3;
-const WORDS = 4;
+const FIRST_HELD = 4;
+/** Many inodes share a number: those beside one that is held are taken for held too. */
+const HELD_SLOTS = 4096;
+const WORDS = FIRST_HELD + HELD_SLOTS;
 const ROOM_UNIT = 4096;
 const ROOM_MAX = 2 ** 31 - 1;
 
-/** What the two threads of a mount tell each other without a system call: four numbers in memory that they share. */
+/** What the two threads of a mount tell each other without a system call: numbers in memory that they share. */
 export class Counters {
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array;
@@ -57,4 +62,15 @@ export class Counters {
     Atomics.sub(this.#words, ROOM, units);
     return true;
   }
+
+  /** One local file more of this inode that the kernel has open by itself; or, -1, one less. */
+  held(id: InodeId, by: 1 | -1): void {
+    Atomics.add(this.#words, slotOf(id), by);
+  }
+
+  isHeld(id: InodeId): boolean {
+    return Atomics.load(this.#words, slotOf(id)) > 0;
+  }
 }
+
+const slotOf = (id: InodeId): number => FIRST_HELD + (inodeNumber(id) % HELD_SLOTS);

@@ -2,12 +2,13 @@ import { closeSync, writeSync } from 'node:fs';
 import module from 'node:module';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { InodeId } from '#shared/model/ids.ts';
 import { ROOT_PATH } from '#shared/model/names.ts';
 import { encodeRow } from '#shared/model/row-codec.ts';
 import { SELF } from '#shared/namespace/access.ts';
 import type { LockSession, Mount } from '#shared/namespace/namespace.ts';
 import type { ChangeFeed } from '#shared/ports/change-feed.ts';
-import type { CacheKey } from '../cache/data-cache.ts';
+import type { CacheUser } from '../cache/data-cache.ts';
 import type { HotTier } from '../joined/hot-tier.ts';
 import { Counters } from './counters.ts';
 import type { Keeper } from './keeper.ts';
@@ -38,7 +39,7 @@ export interface FuseOptions extends Omit<MountpointOptions, 'isReadOnly'> {
   readonly keeper: Keeper | undefined;
 }
 
-export interface FuseMount {
+export interface FuseMount extends CacheUser {
   /** Throws `busy` while somebody uses it. */
   unmount(): Promise<void>;
   /** Takes it out of the tree even so. */
@@ -47,8 +48,6 @@ export interface FuseMount {
   handOver?(): Promise<void>;
   /** Resolves when the session has ended, whoever ended it. */
   readonly closed: Promise<void>;
-  /** The cache dropped a content. */
-  evicted(key: CacheKey): void;
   /** Mounts came or went. */
   refreshMounts(): Promise<void>;
 }
@@ -133,6 +132,7 @@ export async function fuseMount(options: FuseOptions, deps: ServiceDeps): Promis
       await closed;
     },
     evicted: (key) => link.tell({ evicted: key }),
+    holds: ({ id }) => link.holds(id),
     refreshMounts: async () => link.tell({ mounts: await mountsNow() }),
   };
 }
@@ -198,6 +198,10 @@ class WorkerLink {
 
   committed(): void {
     this.#counters.committed();
+  }
+
+  holds(id: InodeId): boolean {
+    return this.#counters.isHeld(id);
   }
 
   async #receive(message: ToMain): Promise<void> {

@@ -69,6 +69,7 @@ export async function libfuseMount(
     evicted() {
       // What is open here is held through the cache, which tells nobody else.
     },
+    holds: () => false,
     async refreshMounts() {
       // Every question goes to the namespace, which knows its mounts.
     },

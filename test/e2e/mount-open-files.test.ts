@@ -1,9 +1,11 @@
-import { mkdir, open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cliOn } from '../support/cli.ts';
 import { type MountStage, openMountStage } from '../support/mounted.ts';
 
+const MIB = 1 << 20;
+const others = Array.from({ length: 16 }, (_, i) => `other-${i}`);
 const SOON = { timeout: 20_000 };
 
 describe('a file of a mounted folder that is open for writing', () => {
@@ -53,5 +55,19 @@ describe('a file of a mounted folder that is open for writing', () => {
     expect([theirs, await readFile(kept(theirs), 'utf8')]).toEqual(['f', 'theirs']);
     expect([mine, await readFile(kept(mine), 'utf8')]).toEqual([expect.stringMatching(/^f\.conflict-/), 'MINE!']);
     expect(await readFile(at(mine), 'utf8')).toBe('MINE!');
+  });
+
+  it('shows what is written to it to who has had it open before, however much has been read since', async () => {
+    await stage.clear();
+    stage = await openMountStage();
+    source = join(stage.folder, 'source');
+    await mkdir(source);
+    for (const name of ['log', ...others]) await writeFile(kept(name), Buffer.alloc(MIB));
+    await stage.start([source], { set: { 'cache.size': '8MiB' } });
+    await using file = await open(at('log'));
+    expect((await file.read(Buffer.alloc(9), 0, 9, 0)).bytesRead).toBe(9);
+    for (const name of others) expect(await readFile(at(name))).toHaveLength(MIB);
+    await appendFile(at('log'), 'more');
+    expect((await file.read(Buffer.alloc(9), 0, 9, MIB)).buffer.subarray(0, 4).toString()).toBe('more');
   });
 });
