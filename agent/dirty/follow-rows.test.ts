@@ -57,6 +57,25 @@ describe('following the rows of written files', () => {
     expect(file.at).toEqual(key('c'));
   });
 
+  it('sees it go that has come in the same breath, and where one is that has moved twice', () => {
+    const { file, said, publish } = following();
+    publish(
+      ['a', undefined, 'writte'],
+      ['a', 'writte', undefined],
+      ['b', undefined, 'writte'],
+      ['b', 'writte', undefined],
+    );
+    expect([file.at, said]).toEqual([undefined, ['gone']]);
+    const moved = following();
+    moved.publish(
+      ['a', 'writte', undefined],
+      ['b', undefined, 'writte'],
+      ['b', 'writte', undefined],
+      ['c', undefined, 'writte'],
+    );
+    expect([moved.file.at, moved.said]).toEqual([key('c'), ['note c']]);
+  });
+
   it('leaves the names of others alone', () => {
     const { file, said, publish } = following();
     publish(['z', 'writte', undefined], ['x', undefined, 'strang']);

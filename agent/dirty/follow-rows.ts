@@ -48,12 +48,14 @@ interface Move {
   readonly to: RowKey | undefined;
 }
 
-/** The rows that one commit has taken away from where they were. */
+/** The rows that were taken away from where they were. A feed may tell of several commits at once. */
 function movesIn(changes: readonly RowChange[]): Move[] {
   const moves: Move[] = [];
+  const last = new Map(changes.map((change) => [`${change.key.directory}/${change.key.name}`, change]));
+  const now = [...last.values()];
   for (const { key, before, after } of changes) {
     if (!isInode(before) || (isInode(after) && after.id === before.id)) continue;
-    const there = changes.find((each) => isInode(each.after) && each.after.id === before.id);
+    const there = now.find((each) => isInode(each.after) && each.after.id === before.id);
     moves.push({ inode: before, from: key, to: there?.key });
   }
   return moves;
