@@ -72,7 +72,8 @@ export class WritingService {
   async keepContent(id: InodeId | undefined): Promise<void> {
     const file = id === undefined ? undefined : this.#deps.dirty.get(id);
     if (!file?.base?.isPartial || file.writers === 0) return;
-    await this.#deps.dirty.reader(file).fill(file.base.missingIn({ offset: 0, length: file.base.baseBytes }));
+    const missing = file.base.missingIn({ offset: 0, length: file.base.baseBytes });
+    await file.filling(() => this.#deps.dirty.reader(file).fill(missing));
   }
 
   release(id: InodeId): void {

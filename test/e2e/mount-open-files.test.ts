@@ -1,4 +1,4 @@
-import { appendFile, mkdir, open, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { appendFile, link, mkdir, open, readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cliOn } from '../support/cli.ts';
@@ -55,6 +55,21 @@ describe('a file of a mounted folder that is open for writing', () => {
     expect([theirs, await readFile(kept(theirs), 'utf8')]).toEqual(['f', 'theirs']);
     expect([mine, await readFile(kept(mine), 'utf8')]).toEqual([expect.stringMatching(/^f\.conflict-/), 'MINE!']);
     expect(await readFile(at(mine), 'utf8')).toBe('MINE!');
+  });
+
+  it('keeps its time when what only its store has of it is fetched, because one of its names goes', async () => {
+    await stage.clear();
+    stage = await openMountStage();
+    source = join(stage.folder, 'source');
+    await mkdir(source);
+    await writeFile(kept('large'), Buffer.alloc(3 * MIB + 7, 'x'));
+    await stage.start([source], { set: { 'cache.size': '3MiB' } });
+    await using file = await open(at('large'), 'r+');
+    const { mtimeNs } = await file.stat({ bigint: true });
+    await link(at('large'), at('other'));
+    await unlink(at('other'));
+    expect((await file.stat({ bigint: true })).mtimeNs).toBe(mtimeNs);
+    expect((await readFile(at('large'))).equals(Buffer.alloc(3 * MIB + 7, 'x'))).toBe(true);
   });
 
   it('shows what is written to it to who has had it open before, however much has been read since', async () => {
