@@ -10,7 +10,7 @@ import { keptBeside, replacedBy } from './conflicts.ts';
 import { followRows, type FollowDeps } from './follow-rows.ts';
 import { type CommitDeps, committed } from './commit-file.ts';
 import { type ContentReader, readerOf, restingReader } from './content-reader.ts';
-import { DirtyFile, type Settled } from './dirty-file.ts';
+import { DirtyFile, type Settled, type Stamp } from './dirty-file.ts';
 import { HeldRoom } from './held-room.ts';
 import { makeShards } from './dirty-paths.ts';
 import { abandonUploads, recover } from './recover.ts';
@@ -259,17 +259,19 @@ export class DirtyFiles {
   }
 
   #drop(file: DirtyFile): void {
+    // Its row went with its name, and says nothing of what was written since.
+    const stamp = file.stat() ?? file.row;
     this.room.gone(file);
     file.remove();
-    this.#forget(file, undefined);
+    this.#forget(file, undefined, stamp);
   }
 
-  #forget(file: DirtyFile, generation: number | undefined): void {
+  #forget(file: DirtyFile, generation: number | undefined, stamp: Stamp = file.row): void {
     if (file.stream) this.#track(file.stream.abort());
     file.close();
     this.#files.delete(file.id);
     this.#deps.journal.end(file.id);
-    this.#tell({ ...file.settled, generation });
+    this.#tell({ id: file.id, generation, stamp });
   }
 
   #tell(settled: Settled): void {

@@ -77,7 +77,8 @@ function change(session: Session, request: Request, { node, patch }: { node: Nod
       // Somebody may have moved it: on ESTALE the kernel looks the path up again.
       if (!last) return session.error(request.unique, isGone ? errno.ESTALE : code);
       node.attributes = patched(last, patch);
-      reply(node.attributes);
+      const now = session.attributesOf(node) ?? node.attributes;
+      reply(code === errno.ENOENT ? { ...now, links: 0 } : now);
     },
   );
 }

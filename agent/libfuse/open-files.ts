@@ -118,6 +118,12 @@ export class OpenFiles {
     return asWritten(inode, writing ? writing.fd : fd);
   }
 
+  /** Of one without a name: as those have it who had it open when it was written. */
+  asWritten(inode: Inode): Inode {
+    const reader = this.#open.all().find(({ inode: { id }, fd }) => id === inode.id && fd !== undefined);
+    return { ...inode, size: asWritten(inode, reader?.fd).size };
+  }
+
   has(id: InodeId): boolean {
     return this.#open.all().some(({ inode }) => inode.id === id);
   }

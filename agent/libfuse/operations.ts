@@ -21,9 +21,11 @@ export class Operations {
   }
 
   async stat(path: Path): Promise<Inode> {
-    const { namespace, actor, dirty } = this.#deps;
+    const { namespace, actor, dirty, files } = this.#deps;
     const hidden = this.#hidden.get(path);
-    const inode = hidden ? await this.#hidden.shown(hidden) : (await namespace.stat(actor, path)).inode;
+    const inode = hidden
+      ? await this.#hidden.shown(files.asWritten(hidden))
+      : (await namespace.stat(actor, path)).inode;
     return asWrittenIn(dirty, inode);
   }
 

@@ -128,6 +128,22 @@ for (const binding of NAMESPACES)
       expect(await readFile(at('b'), 'utf8')).toBe('this is c');
     });
 
+    it('tells who has it open what a file without a name has become', async () => {
+      const file = await open(at('a'));
+      const empty = await open(at('new'), 'w+');
+      const reader = await open(at('new'));
+      await empty.write('some bytes');
+      for (const name of ['a', 'new']) await unlink(at(name));
+      await empty.close();
+      await sleep(SETTLED_MS);
+      expect(await reader.stat()).toMatchObject({ size: 10, nlink: 0 });
+      expect(await reader.readFile('utf8')).toBe('some bytes');
+      await reader.close();
+      await file.chmod(0o640);
+      expect(await file.stat()).toMatchObject({ size: 9, nlink: 0, mode: 0o100640 });
+      await file.close();
+    });
+
     it('keeps a file readable that the cache drops while it is open, and fetches it again after', async () => {
       const file = await open(at('a'));
       expect(await cliOn(stage.data)('fs', 'free', '/')).toMatchObject({ code: 0 });
