@@ -56,13 +56,12 @@ export class Backings {
   take(node: Node): number | undefined {
     const backing = this.#byNode.get(node);
     if (!backing || backing.isStale) return undefined;
-    this.#count(node, backing, 1);
     if (this.#byNode.size > KEPT_MAX / 2) {
       // Which was opened last only matters where some have to go soon.
       this.#byNode.delete(node);
       this.#byNode.set(node, backing);
     }
-    return backing.id;
+    return this.join(node);
   }
 
   /**

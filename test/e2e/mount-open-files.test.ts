@@ -13,10 +13,13 @@ describe('a file of a mounted folder that is open for writing', () => {
   let source: string;
   const at = (name: string) => join(stage.at, name);
   const kept = (name: string) => join(source, name);
-  beforeEach(async () => {
+  async function enter(): Promise<void> {
     stage = await openMountStage();
     source = join(stage.folder, 'source');
     await mkdir(source);
+  }
+  beforeEach(async () => {
+    await enter();
     await stage.start([source], { args: ['--sync', '100ms'] });
   });
   afterEach(() => stage.clear());
@@ -59,9 +62,7 @@ describe('a file of a mounted folder that is open for writing', () => {
 
   it('keeps its time when what only its store has of it is fetched, because one of its names goes', async () => {
     await stage.clear();
-    stage = await openMountStage();
-    source = join(stage.folder, 'source');
-    await mkdir(source);
+    await enter();
     await writeFile(kept('large'), Buffer.alloc(3 * MIB + 7, 'x'));
     await stage.start([source], { set: { 'cache.size': '3MiB' } });
     await using file = await open(at('large'), 'r+');
@@ -74,9 +75,7 @@ describe('a file of a mounted folder that is open for writing', () => {
 
   it('shows what is written to it to who has had it open before, however much has been read since', async () => {
     await stage.clear();
-    stage = await openMountStage();
-    source = join(stage.folder, 'source');
-    await mkdir(source);
+    await enter();
     for (const name of ['log', ...others]) await writeFile(kept(name), Buffer.alloc(MIB));
     await stage.start([source], { set: { 'cache.size': '8MiB' } });
     await using file = await open(at('log'));
