@@ -44,25 +44,51 @@ def fd_of(act, key="slot"):
 
 
 def unmap(slot):
+    """A mapping closes its own descriptor, and swallows what that says of pages that could not be written."""
     if slot in maps:
-        maps.pop(slot).close()
+        view = maps.pop(slot)
+        try:
+            os.close(os.dup(files[slot]))
+        finally:
+            view.close()
 
 
 def close(slot):
-    unmap(slot)
-    if slot in files:
-        os.close(files.pop(slot))
+    try:
+        unmap(slot)
+    finally:
+        if slot in files:
+            os.close(files.pop(slot))
 
 
 def close_all(act):
+    """All of them, also where one fails."""
+    failed = None
     for slot in list(files):
-        close(slot)
+        try:
+            close(slot)
+        except OSError as error:
+            failed = error
+    if failed:
+        raise failed
+
+
+def drop_cache(act):
+    """The kernel's: of pages that could not be written it goes on showing what they should have become."""
+    for directory, _, names in os.walk("."):
+        for path in (os.path.join(directory, name) for name in names):
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                fd = os.open(path, os.O_RDONLY)
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(fd)
 
 
 def leave(act):
     """Holds on to nothing any more."""
-    close_all(act)
-    os.chdir("/")
+    try:
+        close_all(act)
+    finally:
+        os.chdir("/")
 
 
 def open_file(act):
@@ -178,6 +204,7 @@ ACTS = {
     "close": lambda act: close(act["slot"]),
     "closeAll": close_all,
     "leave": leave,
+    "dropCache": drop_cache,
     "write": write,
     "read": read,
     "seek": lambda act: os.lseek(fd_of(act), act["offset"], act["from"]),

@@ -12,6 +12,9 @@ interface Attributes {
 }
 type Look = Readonly<Record<string, Attributes>>;
 
+/** What was written and not yet told of may be lost, so nothing can be compared any more. */
+class Full extends Error {}
+
 /** One of two folders in which the same is done. */
 class Side {
   readonly #performers: readonly Performer[];
@@ -36,13 +39,28 @@ class Side {
     const performer = this.#performers[act.by];
     if (!performer) throw new Error(`there is no process ${act.by}`);
     const { late = [], ...outcome } = await performer.perform(act);
+    if (outcome.errno === 'ENOSPC') throw new Full();
     for (const inode of late) this.#late.add(inode);
     return outcome;
   }
 
-  /** Closes all handles; with the folder too, nothing is held any more. */
-  async close(act: 'closeAll' | 'leave'): Promise<void> {
-    for (const performer of this.#performers) await performer.perform({ do: act });
+  async closeAll(): Promise<void> {
+    for (const by of this.#performers.keys()) await this.perform({ do: 'closeAll', by });
+  }
+
+  async dropCache(): Promise<void> {
+    await this.perform({ do: 'dropCache', by: 0 });
+  }
+
+  /** After this the folder shows what is left of it. */
+  async giveUp(): Promise<void> {
+    for (const performer of this.#performers) await performer.perform({ do: 'closeAll' });
+    await this.#performers[0]?.perform({ do: 'dropCache' });
+  }
+
+  /** Holds on to nothing any more. */
+  async leave(): Promise<void> {
+    for (const performer of this.#performers) await performer.perform({ do: 'leave' });
   }
 
   /** What both sides must have alike. Of times of the clock: whether they have changed since the last look. */
@@ -72,8 +90,11 @@ class Side {
   }
 }
 
+/** What a run ends with that found no room left in our folder. */
+export const FULL = 'there is no room left';
+
 export interface SideBySide {
-  /** Does it all in both folders, until ours is full; the first difference, or undefined. All handles are closed afterwards. */
+  /** Does it all in both folders; the first difference, `FULL` or undefined. All handles are closed afterwards. */
   run(
     acts: readonly FileAct[],
     folders: { readonly ours: string; readonly theirs: string },
@@ -95,30 +116,41 @@ export function sideBySide(broken: (act: FileAct) => FileAct = (act) => act): Si
     if (different.length === 0) return undefined;
     return different.map((path) => `${path}: ${textOf(mine[path])} but should be ${textOf(yours[path])}`).join('\n');
   };
+  const differenceAfter = async (act: FileAct): Promise<string | undefined> => {
+    const mine = await ours.perform(broken(act));
+    if (act.do === 'allocate' && mine.errno === 'ENOTSUP') return undefined;
+    const yours = await theirs.perform(act);
+    const rest = restOf(act, mine, yours);
+    if (rest) await ours.perform(rest);
+    return JSON.stringify(mine) === JSON.stringify(yours)
+      ? compare()
+      : `it answered ${JSON.stringify(mine)}, but should have answered ${JSON.stringify(yours)}`;
+  };
+  const firstDifference = async (acts: readonly FileAct[]): Promise<string | undefined> => {
+    for (const [index, act] of [...FIRST_ACTS, ...acts].entries()) {
+      const difference = await differenceAfter(act);
+      if (difference !== undefined)
+        return `after ${index < FIRST_ACTS.length ? 'the first acts' : `act ${index - FIRST_ACTS.length}`}, ${JSON.stringify(act)}:\n${difference}`;
+    }
+    await Promise.all([ours.closeAll(), theirs.closeAll()]);
+    const closed = await compare();
+    if (closed !== undefined) return `after all was closed:\n${closed}`;
+    await ours.dropCache();
+    const dropped = await compare();
+    return dropped === undefined ? undefined : `after the kernel had forgotten all:\n${dropped}`;
+  };
   return {
     async run(acts, folders) {
       await ours.enter(folders.ours);
       await theirs.enter(folders.theirs);
       try {
-        for (const [index, act] of [...FIRST_ACTS, ...acts].entries()) {
-          const mine = await ours.perform(broken(act));
-          if (act.do === 'allocate' && mine.errno === 'ENOTSUP') continue;
-          if (mine.errno === 'ENOSPC') return undefined;
-          const yours = await theirs.perform(act);
-          const rest = restOf(act, mine, yours);
-          if (rest && (await ours.perform(rest)).errno === 'ENOSPC') return undefined;
-          const difference =
-            JSON.stringify(mine) === JSON.stringify(yours)
-              ? await compare()
-              : `it answered ${JSON.stringify(mine)}, but should have answered ${JSON.stringify(yours)}`;
-          if (difference !== undefined)
-            return `after ${index < FIRST_ACTS.length ? 'the first acts' : `act ${index - FIRST_ACTS.length}`}, ${JSON.stringify(act)}:\n${difference}`;
-        }
-        await Promise.all([ours.close('closeAll'), theirs.close('closeAll')]);
-        const difference = await compare();
-        return difference === undefined ? undefined : `after all was closed:\n${difference}`;
+        return await firstDifference(acts);
+      } catch (error) {
+        if (!(error instanceof Full)) throw error;
+        await ours.giveUp();
+        return FULL;
       } finally {
-        await Promise.all([ours.close('leave'), theirs.close('leave')]);
+        await Promise.all([ours.leave(), theirs.leave()]);
       }
     },
     async stop() {
