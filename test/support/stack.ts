@@ -1,6 +1,9 @@
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import { AwsSolutionsChecks } from 'cdk-nag';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { LeatStack } from '../../cdk/leat-stack.ts';
 import { readProps } from '../../cdk/props.ts';
 
@@ -41,11 +44,14 @@ export interface MadeStack {
 
 /** The stack of these properties, as `-c NAME=VALUE` would give them. */
 export function stackOf(context: Readonly<Record<string, string>> = {}): MadeStack {
-  const app = new App({ context: CONTEXT });
+  const outdir = mkdtempSync(join(tmpdir(), 'leat-stack-'));
+  const app = new App({ context: CONTEXT, outdir });
   const leat = readProps({ context, env: {} });
   const stack = new LeatStack(app, `leat-${leat.name}`, { leat, ...(leat.vpc ? { env: LOOKED_UP_IN } : {}) });
+  const template = Template.fromStack(stack);
+  rmSync(outdir, { recursive: true });
   return {
-    template: Template.fromStack(stack),
+    template,
     findings: () =>
       new AwsSolutionsChecks()
         .validateScope(app)
