@@ -1,12 +1,16 @@
 import fc from 'fast-check';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PAGE_BYTES } from '../cache/page-map.ts';
-import { BasePages } from './base-pages.ts';
+import { BasePages, type BytesRange, cutRange } from './base-pages.ts';
 
 const PAGES_MAX = 6;
+const TURNS = 50;
+const WRITER_MS_MAX = 30_000;
 let folder: string;
 
 beforeAll(() => {
@@ -24,6 +28,8 @@ const step = fc.oneof(
   place.map((size) => ({ cut: size }) as const),
 );
 
+const nothing = () => {};
+
 /** Byte by byte would take too long: what counts are the bytes beside the borders, and one in the middle of each page. */
 function* samples(size: number): Generator<number> {
   for (let page = 0; page <= PAGES_MAX; page++) {
@@ -40,21 +46,14 @@ describe('the pages of a base', () => {
         const path = join(folder, 'map');
         const pages = BasePages.of(path, { size, generation: 3, isHere });
         const written = new Set<number>();
+        const change = (changed: BytesRange, act = nothing) => {
+          for (const page of pages.missingAtEnds(changed)) pages.bring(page, nothing);
+          pages.change(changed, act);
+        };
         for (const each of steps) {
-          if ('cut' in each) {
-            pages.changing({ offset: each.cut, length: each.cut % PAGE_BYTES === 0 ? 0 : 1 });
-            for (const page of pages.missingIn({ offset: each.cut, length: each.cut % PAGE_BYTES === 0 ? 0 : 1 })) {
-              pages.filled(page);
-              pages.changing({ offset: page * PAGE_BYTES, length: 1 });
-            }
-            pages.cutTo(each.cut);
-            for (const at of samples(size)) if (at >= each.cut) written.add(at);
-            continue;
-          }
-          const { offset, length } = each.write;
-          for (const page of pages.missingAtEnds(each.write)) pages.filled(page);
-          pages.changing(each.write);
-          pages.changed(each.write);
+          if ('cut' in each) change(cutRange(each.cut), () => pages.cutTo(each.cut));
+          else change(each.write);
+          const { offset, length } = 'cut' in each ? { offset: each.cut, length: Infinity } : each.write;
           for (const at of samples(size)) if (at >= offset && at < offset + length) written.add(at);
         }
         const { here, changed } = pages.maps;
@@ -69,6 +68,33 @@ describe('the pages of a base', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('lose nothing of what one thread writes while the other brings the same page', async () => {
+    const size = TURNS * PAGE_BYTES;
+    const [path, file] = [join(folder, 'both'), join(folder, 'file')];
+    const pages = BasePages.of(path, { size, generation: 1, isHere: false });
+    const fd = openSync(file, 'w+');
+    const turn = new Int32Array(new SharedArrayBuffer(4));
+    const workerData = { memory: pages.memory, path, file, turn };
+    const writer = new Worker(new URL('../../test/support/page-writer.ts', import.meta.url), { workerData });
+    await once(writer, 'online');
+    const until = Date.now() + WRITER_MS_MAX;
+    const base = Buffer.alloc(PAGE_BYTES, 'base');
+    for (let page = 0; page < TURNS; page++) {
+      while (Atomics.load(turn, 0) < 2 * page + 1) if (Date.now() > until) throw new Error('the writer has stopped');
+      Atomics.store(turn, 0, 2 * page + 2);
+      pages.bring(page, () => writeSync(fd, base, 0, base.length, page * PAGE_BYTES));
+    }
+    await once(writer, 'exit');
+    const lost = Array.from({ length: TURNS }, (_, page) => page).filter((page) => {
+      const bytes = Buffer.alloc(PAGE_BYTES);
+      readSync(fd, bytes, 0, PAGE_BYTES, page * PAGE_BYTES);
+      return bytes.includes('base');
+    });
+    expect(lost).toEqual([]);
+    closeSync(fd);
+    pages.close();
   });
 
   it('fetches nothing of what is written whole, and both ends of what is not', () => {

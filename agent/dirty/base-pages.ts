@@ -1,8 +1,9 @@
 import { closeSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { PAGE_BYTES, PageMap, pagesOf } from '../cache/page-map.ts';
 
-/** The size of the base and its generation, as two f64. */
-const HEADER_BYTES = 16;
+/** The size of the base and its generation, as two f64; a lock, of no use in a file. */
+const HEADER_BYTES = 24;
+const LOCK_AT = 16;
 /** A page is only in the base; it is in the file too, and the same; it is another. It goes on from one to the next, never back. */
 const MISSING = 1;
 const SAME = 2;
@@ -27,6 +28,7 @@ export class BasePages {
   readonly baseBytes: number;
   readonly baseGeneration: number;
   readonly #pages: Uint8Array;
+  readonly #lock: Int32Array;
   readonly #path: string;
   #fd: number | undefined;
 
@@ -36,6 +38,7 @@ export class BasePages {
     this.baseBytes = header.getFloat64(0);
     this.baseGeneration = header.getFloat64(8);
     this.#pages = new Uint8Array(memory, HEADER_BYTES);
+    this.#lock = new Int32Array(memory, LOCK_AT, 1);
     this.#path = path;
   }
 
@@ -84,19 +87,23 @@ export class BasePages {
     return this.missingIn(range).filter((page) => page < inner.first || page >= inner.end);
   }
 
-  /** The page has been fetched. */
-  filled(page: number): void {
-    if (this.#pages[page] === MISSING) this.#set(page, SAME);
+  /** Fetched, a page is written, unless somebody has changed it meanwhile. */
+  bring(page: number, write: () => void): void {
+    this.#alone(() => {
+      if (this.#pages[page] !== MISSING) return;
+      write();
+      this.#set(page, SAME);
+    });
   }
 
-  /** The range is about to be written. Its missing pages stay missing until they have been. */
-  changing(range: BytesRange): void {
-    for (const page of this.#pagesOver(range)) if (this.#pages[page] === SAME) this.#set(page, CHANGED);
-  }
-
-  changed(range: BytesRange): void {
-    const { first, end } = this.#pagesWithin(range);
-    for (let page = first; page < end; page++) this.#change(page);
+  /** Missing pages that `write` covers wholly are here once it has come to its end. */
+  change(range: BytesRange, write: () => void): void {
+    this.#alone(() => {
+      for (const page of this.#pagesOver(range)) if (this.#pages[page] === SAME) this.#set(page, CHANGED);
+      write();
+      const { first, end } = this.#pagesWithin(range);
+      for (let page = first; page < end; page++) this.#change(page);
+    });
   }
 
   /** What lies behind an end of the file is nobody's: when the file grows again, there are zeros. */
@@ -129,6 +136,17 @@ export class BasePages {
   remove(): void {
     this.close();
     unlinkSync(this.#path);
+  }
+
+  /** Both threads write: what one finds missing, the other leaves alone until it has been written. */
+  #alone(act: () => void): void {
+    while (Atomics.compareExchange(this.#lock, 0, 0, 1) !== 0) Atomics.wait(this.#lock, 0, 1);
+    try {
+      act();
+    } finally {
+      Atomics.store(this.#lock, 0, 0);
+      Atomics.notify(this.#lock, 0, 1);
+    }
   }
 
   #change(page: number): void {

@@ -83,10 +83,7 @@ export class ContentReader implements CachedFile {
       const offset = page * PAGE_BYTES;
       const bytes = new Uint8Array(Math.min(PAGE_BYTES, base.baseBytes - offset));
       await this.#readBase(base, bytes, offset);
-      // Overwritten meanwhile, as a whole.
-      if (base.missingIn({ offset, length: 1 }).length === 0) continue;
-      writeSync(this.#file.fd, bytes, 0, bytes.length, offset);
-      base.filled(page);
+      base.bring(page, () => writeSync(this.#file.fd, bytes, 0, bytes.length, offset));
     }
   }
 

@@ -105,6 +105,8 @@ export class Writing {
   #write(request: Request, live: LiveFile, range: BytesRange): void {
     this.#changing(request, live, range, (bytes) => {
       const written = locally(() => writeSync(live.fd, bytes, WRITE_DATA, range.length, range.offset));
+      // Half of a page that is missing would be taken for missing still.
+      if (live.base && written < range.length) throw new Refusal(errno.ENOSPC);
       this.#written(live, range);
       this.#session.reply.u32(OUT_HEADER, written);
       this.#session.reply.u32(OUT_HEADER + 4, 0);
@@ -155,11 +157,7 @@ export class Writing {
     const { base } = live;
     if (!base) return act(request.bytes);
     const pages = base.missingAtEnds(range);
-    const done = (bytes: Buffer) => {
-      base.changing(range);
-      act(bytes);
-      base.changed(range);
-    };
+    const done = (bytes: Buffer) => base.change(range, () => act(bytes));
     if (pages.length === 0 && !live.waiting) return done(request.bytes);
     const kept = Buffer.from(request.bytes.subarray(0, request.length));
     const again = () => this.#changing({ ...request, bytes: kept }, live, range, act);

@@ -43,11 +43,12 @@ export class LocalWrites {
     if (this.#room < bytes.length) await this.#dirty.room.demand(bytes.length);
     this.#room -= bytes.length;
     await this.#fill(file, range);
-    const { base } = file;
-    base?.changing(range);
-    const written = locally(() => writeSync(file.fd, bytes, 0, bytes.length, offset));
-    base?.changed(range);
-    if (!base) tellWritten(file, range, (progress) => this.#dirty.progressed(file, progress));
+    let written = 0;
+    change(file, range, () => {
+      written = locally(() => writeSync(file.fd, bytes, 0, bytes.length, offset));
+      if (file.base && written < bytes.length) refuse(errno.ENOSPC);
+    });
+    if (!file.base) tellWritten(file, range, (progress) => this.#dirty.progressed(file, progress));
     return written;
   }
 
@@ -55,9 +56,10 @@ export class LocalWrites {
     this.#demandSize(file, size);
     const cut = cutRange(size);
     await this.#fill(file, cut);
-    file.base?.changing(cut);
-    locally(() => ftruncateSync(file.fd, size));
-    file.base?.cutTo(size);
+    change(file, cut, () => {
+      locally(() => ftruncateSync(file.fd, size));
+      file.base?.cutTo(size);
+    });
     tellCut(file, size, (progress) => this.#dirty.progressed(file, progress));
   }
 
@@ -70,4 +72,9 @@ export class LocalWrites {
     const pages = file.base?.missingAtEnds(range) ?? [];
     if (pages.length > 0) await this.#dirty.reader(file).fill(pages);
   }
+}
+
+function change({ base }: DirtyFile, range: BytesRange, act: () => void): void {
+  if (base) base.change(range, act);
+  else act();
 }
