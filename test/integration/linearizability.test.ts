@@ -6,6 +6,7 @@ import { judge } from '../sim/linearizability.ts';
 import { record } from '../sim/recording.ts';
 import { openers } from '../support/metastores.ts';
 
+const HISTORIES_MAX = 20;
 const { lmdb } = openers();
 
 async function openLmdb() {
@@ -16,9 +17,14 @@ async function openLmdb() {
 linearizabilityContract('LMDB', openLmdb, 5);
 
 it('an engine whose every fifth read is of the past is seen through', async () => {
-  const { metastore, newId } = await openLmdb();
-  const { history, setup } = await record({ metastore: stale(metastore), newId }, { seed: 1, operations: 320 });
-  expect(judge(history, setup)).toMatchObject({ is: 'violated' });
+  const verdicts = new Set<string>();
+  // What happens at the same time may explain all that one history has read.
+  for (let seed = 1; seed <= HISTORIES_MAX && !verdicts.has('violated'); seed++) {
+    const { metastore, newId } = await openLmdb();
+    const { history, setup } = await record({ metastore: stale(metastore), newId }, { seed, operations: 320 });
+    verdicts.add(judge(history, setup).is);
+  }
+  expect(verdicts).toContain('violated');
 });
 
 function stale(metastore: Metastore): Metastore {
