@@ -65,10 +65,15 @@ export class KeptHandles {
     view.setUint32(at + BACKING, reads.from === 'kernel' ? reads.backing : 0, true);
     view.setInt32(at + UNIQUE, unique[0], true);
     view.setInt32(at + UNIQUE + 4, unique[1] & NO_RESEND, true);
-    view.setUint8(at + HAS_ATTRIBUTES, attributes ? 1 : 0);
-    if (attributes) writeAttributes(view, at + ATTRIBUTES, attributes);
+    this.attributes(position, attributes);
     view.setUint32(at, FILE, true);
     return position;
+  }
+
+  attributes(position: number, attributes: KeptFile['attributes']): void {
+    const { view, at } = this.#memory.slot(position);
+    view.setUint8(at + HAS_ATTRIBUTES, attributes ? 1 : 0);
+    if (attributes) writeAttributes(view, at + ATTRIBUTES, attributes);
   }
 
   addDirectory(handle: number, node: number): number {

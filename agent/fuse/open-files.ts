@@ -94,6 +94,15 @@ export class OpenFiles {
     return values.map(({ value }) => value);
   }
 
+  /** Who opened the node while it was written reads what it has become, in a successor too. */
+  settled(node: Node): void {
+    const handles = this.#session.kept?.handles;
+    if (!handles || !this.#cachedOpens.has(node)) return;
+    for (const { node: of, kept } of this.#open.all()) {
+      if (of === node && kept !== undefined) handles.attributes(kept, node.attributes);
+    }
+  }
+
   #closed({ node, reads, isDirect, kept }: OpenFile): void {
     if (reads.from === 'kernel' || isDirect) this.backings.release(node);
     else this.#countCached(node, -1);

@@ -63,7 +63,10 @@ async function main(data: WorkerData): Promise<void> {
     onGone: (node) => files.drop(node),
     isHeld: (node) => open.isCached(node),
     onBegun: ({ node, localInode }) => open.backings.liesIn(node, localInode),
-    onSettled: (node) => files.changed(node),
+    onSettled: (node) => {
+      files.changed(node);
+      open.settled(node);
+    },
   });
   const open = new OpenFiles(session);
   const files = new Files(session, open);

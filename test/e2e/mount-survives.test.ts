@@ -3,6 +3,7 @@ import { open, opendir, readdir, readFile, rename, rm, stat, writeFile } from 'n
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Binding, BINDINGS, EMBEDDED, homeOf } from '../support/bindings.ts';
 import { mountsBelow } from '../support/cli.ts';
 import { type MountStage, openMountStage } from '../support/mounted.ts';
 import { run } from '../support/run.ts';
@@ -18,53 +19,78 @@ let stage: MountStage;
 const here = (...path: string[]) => join(stage.at, ...path);
 const inStore = (...path: string[]) => join(stage.folder, 'store', ...path);
 
-beforeEach(async () => {
-  stage = await openMountStage();
-  mkdirSync(inStore('many'), { recursive: true });
-  writeFileSync(inStore('large'), LARGE);
-  writeFileSync(inStore('small'), 'small');
-  for (const name of names(ENTRIES)) writeFileSync(inStore('many', name), '');
-});
-afterEach(() => stage.clear());
+/** For each test of a group. */
+function stagesOf(binding: Binding): void {
+  const home = homeOf(binding);
+  beforeEach(async () => {
+    stage = await openMountStage(home);
+    mkdirSync(inStore('many'), { recursive: true });
+    writeFileSync(inStore('large'), LARGE);
+    writeFileSync(inStore('small'), 'small');
+    for (const name of names(ENTRIES)) writeFileSync(inStore('many', name), '');
+  });
+  afterEach(() => stage.clear());
+}
 
 const start = (set: Readonly<Record<string, string>> = {}) => stage.start([`file:${inStore()}`], { set });
 
-describe('a mount whose agent is killed', { timeout: TIMEOUT_MS }, () => {
-  it('serves who has files open, by the kernel, by us, and without a name', async () => {
-    const daemon = await start();
-    await writeFile(here('written'), 'written');
-    const files = await Promise.all(['large', 'small', 'written'].map((name) => open(here(name))));
-    const [large, small, written] = files as [(typeof files)[0], (typeof files)[0], (typeof files)[0]];
-    const begin = Buffer.alloc(MIB);
-    await large.read(begin, 0, MIB, 0);
-    await rm(here('written'));
-    await daemon.killAgent();
-    expect((await small.readFile()).toString()).toBe('small');
-    expect((await large.readFile()).equals(LARGE)).toBe(true);
-    expect((await written.readFile()).toString()).toBe('written');
-    expect(await written.stat()).toMatchObject({ nlink: 0, size: 7 });
-    for (const file of files) await file.close();
-    expect(await readFile(here('small'), 'utf8')).toBe('small');
-    await daemon.stop();
+for (const binding of BINDINGS)
+  describe.runIf(binding.isThere)(`a mount whose agent is killed, ${binding.name}`, { timeout: TIMEOUT_MS }, () => {
+    stagesOf(binding);
+
+    it('serves who has files open, by the kernel, by us, and without a name', async () => {
+      const daemon = await start();
+      await writeFile(here('written'), 'written');
+      const files = await Promise.all(['large', 'small', 'written'].map((name) => open(here(name))));
+      const [large, small, written] = files as [(typeof files)[0], (typeof files)[0], (typeof files)[0]];
+      const begin = Buffer.alloc(MIB);
+      await large.read(begin, 0, MIB, 0);
+      await rm(here('written'));
+      await daemon.killAgent();
+      expect((await small.readFile()).toString()).toBe('small');
+      expect((await large.readFile()).equals(LARGE)).toBe(true);
+      expect((await written.readFile()).toString()).toBe('written');
+      expect(await written.stat()).toMatchObject({ nlink: 0, size: 7 });
+      for (const file of files) await file.close();
+      expect(await readFile(here('small'), 'utf8')).toBe('small');
+      await daemon.stop();
+    });
+
+    it('serves who has opened what was written then, and has no name since', async () => {
+      const daemon = await start();
+      const writer = await open(here('new'), 'w');
+      const reader = await open(here('new'));
+      await writer.write('written');
+      await writer.close();
+      await rm(here('new'));
+      await daemon.killAgent();
+      expect((await reader.readFile()).toString()).toBe('written');
+      expect(await reader.stat()).toMatchObject({ nlink: 0, size: 7 });
+      await reader.close();
+      await daemon.stop();
+    });
+
+    it('goes on with what is written, and with who stands in a directory', async () => {
+      const daemon = await start();
+      const file = await open(here('new'), 'w+');
+      await file.write('before ');
+      const script = `cd ${here('many')}; sleep 3; ls entry-00001; echo made > here; cat here`;
+      const within = run('sh', ['-c', script]);
+      await sleep(500);
+      await daemon.killAgent();
+      await file.write('after');
+      expect((await file.stat()).size).toBe(12);
+      await file.sync();
+      await file.close();
+      expect(await readFile(here('new'), 'utf8')).toBe('before after');
+      expect((await within).stdout).toBe('entry-00001\nmade\n');
+      await daemon.stop();
+      expect((await readdir(inStore())).toSorted()).toEqual(['large', 'many', 'new', 'small']);
+    });
   });
 
-  it('goes on with what is written, and with who stands in a directory', async () => {
-    const daemon = await start();
-    const file = await open(here('new'), 'w+');
-    await file.write('before ');
-    const script = `cd ${here('many')}; sleep 3; ls entry-00001; echo made > here; cat here`;
-    const within = run('sh', ['-c', script]);
-    await sleep(500);
-    await daemon.killAgent();
-    await file.write('after');
-    expect((await file.stat()).size).toBe(12);
-    await file.sync();
-    await file.close();
-    expect(await readFile(here('new'), 'utf8')).toBe('before after');
-    expect((await within).stdout).toBe('entry-00001\nmade\n');
-    await daemon.stop();
-    expect((await readdir(inStore())).toSorted()).toEqual(['large', 'many', 'new', 'small']);
-  });
+describe('a mount whose agent is killed', { timeout: TIMEOUT_MS }, () => {
+  stagesOf(EMBEDDED);
 
   it('shows each entry once to who is reading a directory, whatever goes meanwhile', async () => {
     const daemon = await start();
@@ -111,6 +137,8 @@ describe('a mount whose agent is killed', { timeout: TIMEOUT_MS }, () => {
 });
 
 describe('a supervisor', { timeout: TIMEOUT_MS }, () => {
+  stagesOf(EMBEDDED);
+
   it('that is killed takes its agent with it, which unmounts', async () => {
     const daemon = await start();
     const agent = daemon.pid;
