@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import type { EmbeddedMetastore } from '#agent/embedded/heap-metastore.ts';
 import { INTENTS } from '../model/ids.ts';
 import type { StoreKey } from '../model/inode.ts';
 import { bytes, contentOf, mountOf, openNamespace, path, ROOT_USER as root } from '../../test/support/namespace.ts';
@@ -6,10 +8,13 @@ import { watchedStore } from '../../test/support/watched-store.ts';
 
 const mode = 0o644;
 
-async function openMounted(files: Readonly<Record<string, string>> = {}) {
+async function openMounted(
+  files: Readonly<Record<string, string>> = {},
+  wrap: (metastore: EmbeddedMetastore) => EmbeddedMetastore = (metastore) => metastore,
+) {
   const store = watchedStore();
   await store.put(files);
-  const opened = await openNamespace({ storeOf: () => store });
+  const opened = await openNamespace({ storeOf: () => store, wrap });
   await opened.namespace.mount(root, mountOf('/m'));
   await opened.namespace.sync(root, path('/m'), { recursive: true });
   store.calls.length = 0;
@@ -36,6 +41,33 @@ describe('what a store is owed', () => {
     await settled();
     expect(changes(store.calls).slice(3)).toEqual(['setAttributes a', 'remove a', 'write a']);
     expect(await store.stat('a' as StoreKey)).toMatchObject({ mode: 0o640 });
+  });
+
+  it('is done in the order of the commits, whichever is answered first', async () => {
+    let isSlow = false;
+    let letGo = () => {};
+    const gate = new Promise<void>((resolve) => (letGo = resolve));
+    const { namespace, store, settled } = await openMounted({ a: 'text' }, (inner) => ({
+      ...inner,
+      async commit(...args) {
+        const result = await inner.commit(...args);
+        if (isSlow) {
+          isSlow = false;
+          await gate;
+        }
+        return result;
+      },
+    }));
+    isSlow = true;
+    const removed = namespace.remove(root, path('/m/a'), 'file');
+    await expect.poll(() => isSlow).toBe(false);
+    const made = namespace.mkdir(root, path('/m/a'), { mode: 0o755 });
+    await sleep(50);
+    letGo();
+    await Promise.all([removed, made]);
+    await settled();
+    expect(changes(store.calls)).toEqual(['remove a', 'makeDirectory a']);
+    expect((await namespace.owed()).failed).toEqual([]);
   });
 
   it('survives the process, in the same order', async () => {
