@@ -116,7 +116,9 @@ export function homeOf(context: Context, { mount }: Origin, path: Path): Origin 
 export function hasArrived(context: Context, { origin, path }: Found, { observation }: Observing): boolean {
   if (!origin) return false;
   const home = homeOf(context, origin, path);
-  return home.key !== origin.key && context.intents.keys.hasLeftFor(home, observation);
+  const { keys } = context.intents;
+  // Of several names' object, to the key of any of them.
+  return home.key !== origin.key && (keys.hasLeftFor(home, observation) || keys.wasDisplaced(origin, observation));
 }
 
 interface Observing {

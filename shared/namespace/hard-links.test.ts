@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { EmbeddedMetastore } from '#agent/embedded/heap-metastore.ts';
 import { LINKED } from '../model/ids.ts';
-import type { Path } from '../model/names.ts';
+import { type Path, toText } from '../model/names.ts';
 import {
   bytes,
   contentOf,
@@ -226,6 +227,36 @@ describe('hard links of what lies in a store', () => {
     expect(await keysIn()).toEqual({ 'd/': '', 'd/b': '3', 'd/x': '2' });
     expect(await notes()).toBe(0);
     expect(await namespace.sync(root, path('/m'), { recursive: true })).toBe(0);
+  });
+
+  it('are written to where the object is by then, though it has moved since its row was read', async () => {
+    const store = watchedStore();
+    let isLate = false;
+    const moved = Promise.withResolvers<void>();
+    const wrap = (inner: EmbeddedMetastore): EmbeddedMetastore => ({
+      ...inner,
+      async get(keys) {
+        const rows = await inner.get(keys);
+        if (!isLate || !keys.some(({ name }) => toText(name) === 'g')) return rows;
+        isLate = false;
+        await moved.promise;
+        return rows;
+      },
+    });
+    const { namespace, settled } = await openNamespace({ storeOf: () => store, wrap });
+    await namespace.mount(root, mountOf('/m'));
+    await namespace.write(root, path('/m/f'), bytes('before'), { mode });
+    await namespace.link(root, path('/m/f'), path('/m/g'));
+    await settled();
+    isLate = true;
+    const writing = namespace.write(root, path('/m/g'), bytes('after'), { mode });
+    await expect.poll(() => isLate).toBe(false);
+    await namespace.rename(root, path('/m/f'), path('/m/h'));
+    await settled();
+    moved.resolve();
+    await writing;
+    await settled();
+    expect(await contentOf(store)).toEqual({ h: 'after' });
   });
 
   it('replace others without taking a key', async () => {

@@ -73,6 +73,11 @@ export class IntentKeys {
     return this.#displacing.hasAtOrAbove(origin);
   }
 
+  /** What lay here has gone elsewhere since. */
+  wasDisplaced(origin: Origin, { since }: Observation): boolean {
+    return this.#displaced.hasAtOrAbove(origin, since);
+  }
+
   /** True while whatever lies at this very key is still to be removed. */
   isBeingRemoved(origin: Origin): boolean {
     return this.#removing.hasAt(origin);
