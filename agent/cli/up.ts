@@ -154,10 +154,11 @@ function parseUrl(text: string): string {
  */
 function stopOnSignals(terminal: Terminal, supervisor: Supervised | undefined): (agent: Agent) => void {
   let signals = 0;
+  let isAlone = false;
   let started: Agent | undefined;
   const act = () => {
     if (signals > (started ? 2 : 1)) process.exit(FORCED);
-    if (signals > 0) void started?.stop({ force: signals > 1 });
+    if (signals > 0 || isAlone) void started?.stop({ force: signals > 1 || isAlone });
   };
   terminal.takeSignals(() => {
     signals++;
@@ -165,7 +166,7 @@ function stopOnSignals(terminal: Terminal, supervisor: Supervised | undefined): 
   });
   // Nobody keeps the session any more, nor starts another agent: who finds the mount dead should find nothing left of it.
   supervisor?.onGone(() => {
-    signals = 2;
+    isAlone = true;
     act();
   });
   return (agent) => {
