@@ -4,6 +4,7 @@ import type { MountId, Origin, RecordRow, StoreKey } from '../model/inode.ts';
 import { type Name, toText } from '../model/names.ts';
 import type { Change } from '../ports/metastore.ts';
 import { allRows } from './all-rows.ts';
+import { type Claimant, Claims } from './claims.ts';
 import type { Context, NamespaceDeps, Place } from './context.ts';
 import { type Intent, keysOf } from './intent.ts';
 import { IntentKeys, type Observation } from './intent-keys.ts';
@@ -46,20 +47,7 @@ interface Owing {
   readonly began: number;
   /** Takes away what is noted of promises whose commit has not been made. */
   readonly unaccepted: Set<() => void>;
-  /** Where it has promised something. */
-  readonly claims: Set<string>;
-  /** Resolves when it has come to its end. */
-  readonly over: Promise<void>;
-}
-
-/** Another is about to commit what it owes at the same key: which of the two comes first shows only when it has. */
-class Claimed extends Error {
-  readonly by: Owing;
-
-  constructor(by: Owing) {
-    super('invariant: who owes begins anew when this is thrown');
-    this.by = by;
-  }
+  readonly claimant: Claimant;
 }
 
 const SETTLE_MS_MAX = 60_000;
@@ -78,8 +66,8 @@ export class Intents {
   #displacements: Displacement[] = [];
   #displacementsPast = 0;
   readonly #debtors = new Set<Owing>();
-  /** Of each key with a promise that may be in a commit now: whose it is. */
-  readonly #claims = new Map<string, Owing>();
+  /** Of keys with a promise that may be in a commit now. */
+  readonly #claims = new Claims();
   #isStopped = false;
   readonly #turns = new Map<MountId, Promise<void>>();
 
@@ -134,25 +122,16 @@ export class Intents {
    * path is moved or removed meanwhile, what is promised follows it. What is promised at one key is promised by one at a time,
    * so that the store is told in the order of the commits, whichever of their answers comes first: `act` may be begun anew.
    */
-  async owing<Result>(act: (debtor: Debtor) => Promise<Result>): Promise<Result> {
-    for (;;) {
-      try {
-        return await this.#owing(act);
-      } catch (error) {
-        if (!(error instanceof Claimed)) throw error;
-        await error.by.over;
-      }
-    }
+  owing<Result>(act: (debtor: Debtor) => Promise<Result>): Promise<Result> {
+    return this.#claims.claiming((claimant) => this.#owing(act, claimant));
   }
 
-  async #owing<Result>(act: (debtor: Debtor) => Promise<Result>): Promise<Result> {
-    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+  async #owing<Result>(act: (debtor: Debtor) => Promise<Result>, claimant: Claimant): Promise<Result> {
     const debtor = {
       since: this.#displacementsPast + this.#displacements.length,
       began: this.#leases.count,
       unaccepted: new Set<() => void>(),
-      claims: new Set<string>(),
-      over,
+      claimant,
     };
     const observation = this.keys.observe();
     this.#debtors.add(debtor);
@@ -162,8 +141,6 @@ export class Intents {
       observation.end();
       this.#debtors.delete(debtor);
       for (const settle of debtor.unaccepted) settle();
-      for (const claim of debtor.claims) this.#claims.delete(claim);
-      end();
       this.#forgetDisplacements();
     }
   }
@@ -233,10 +210,9 @@ export class Intents {
   }
 
   /** It counts from now on: between the commit and its answer the rows say already what the store does not. */
-  #promise(intent: Intent, way: readonly Place[], debtor: Owing): Promised {
-    const { since, began, unaccepted } = debtor;
+  #promise(intent: Intent, way: readonly Place[], { since, began, unaccepted, claimant }: Owing): Promised {
     this.#demandHeld(intent.mount, began);
-    for (const key of keysOf(intent)) this.#claim(`${intent.mount}\0${key}`, debtor);
+    for (const key of keysOf(intent)) this.#claims.claim(`${intent.mount}\0${key}`, claimant);
     // By mount, then in order: a lane reads its own, page by page.
     const name = `${intent.mount}.${this.#deps.newToken()}` as Name;
     const key = { directory: INTENTS, name };
@@ -256,13 +232,6 @@ export class Intents {
         await this.#deps.metastore.commit([{ ...change, key, when: 'any' }]);
       },
     };
-  }
-
-  #claim(key: string, debtor: Owing): void {
-    const by = this.#claims.get(key) ?? debtor;
-    if (by !== debtor) throw new Claimed(by);
-    this.#claims.set(key, debtor);
-    debtor.claims.add(key);
   }
 
   #accept(name: Name, intent: Intent, settle: () => void): void {
