@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { PAGE_BYTES } from '../cache/page-map.ts';
 import { BasePages, type BytesRange, cutRange } from './base-pages.ts';
 
@@ -78,6 +78,8 @@ describe('the pages of a base', () => {
     const turn = new Int32Array(new SharedArrayBuffer(4));
     const workerData = { memory: pages.memory, path, file, turn };
     const writer = new Worker(new URL('../../test/support/page-writer.ts', import.meta.url), { workerData });
+    // It waits for its turn without an end.
+    onTestFinished(() => void writer.terminate());
     await once(writer, 'online');
     const until = Date.now() + WRITER_MS_MAX;
     const base = Buffer.alloc(PAGE_BYTES, 'base');

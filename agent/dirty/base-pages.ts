@@ -1,9 +1,10 @@
 import { closeSync, openSync, readFileSync, renameSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { PAGE_BYTES, PageMap, pagesOf } from '../cache/page-map.ts';
 
-/** The size of the base and its generation, as two f64; a lock, of no use in a file. */
-const HEADER_BYTES = 24;
-const LOCK_AT = 16;
+/** The size of the base and its generation, as two f64. */
+const HEADER_BYTES = 16;
+/** Stands before it all in memory, and not in the file. */
+const LOCK_BYTES = 8;
 /** A page is only in the base; it is in the file too, and the same; it is another. It goes on from one to the next, never back. */
 const MISSING = 1;
 const SAME = 2;
@@ -33,12 +34,12 @@ export class BasePages {
   #fd: number | undefined;
 
   constructor(path: string, memory: SharedArrayBuffer) {
-    const header = new DataView(memory);
+    const header = new DataView(memory, LOCK_BYTES);
     this.memory = memory;
     this.baseBytes = header.getFloat64(0);
     this.baseGeneration = header.getFloat64(8);
-    this.#pages = new Uint8Array(memory, HEADER_BYTES);
-    this.#lock = new Int32Array(memory, LOCK_AT, 1);
+    this.#pages = new Uint8Array(memory, LOCK_BYTES + HEADER_BYTES);
+    this.#lock = new Int32Array(memory, 0, 1);
     this.#path = path;
   }
 
@@ -47,12 +48,12 @@ export class BasePages {
     path: string,
     { size, generation, isHere }: { readonly size: number; readonly generation: number; readonly isHere: boolean },
   ): BasePages {
-    const memory = new SharedArrayBuffer(HEADER_BYTES + pagesOf(size));
-    const header = new DataView(memory);
+    const memory = new SharedArrayBuffer(LOCK_BYTES + HEADER_BYTES + pagesOf(size));
+    const header = new DataView(memory, LOCK_BYTES);
     header.setFloat64(0, size);
     header.setFloat64(8, generation);
-    new Uint8Array(memory, HEADER_BYTES).fill(isHere ? SAME : MISSING);
-    writeFileSync(path, Buffer.from(memory), { mode: PRIVATE });
+    new Uint8Array(memory, LOCK_BYTES + HEADER_BYTES).fill(isHere ? SAME : MISSING);
+    writeFileSync(path, Buffer.from(memory, LOCK_BYTES), { mode: PRIVATE });
     return new BasePages(path, memory);
   }
 
@@ -60,8 +61,8 @@ export class BasePages {
   static find(path: string, size: number): BasePages | undefined {
     try {
       const bytes = readFileSync(path);
-      const memory = new SharedArrayBuffer(bytes.length);
-      new Uint8Array(memory).set(bytes);
+      const memory = new SharedArrayBuffer(LOCK_BYTES + bytes.length);
+      new Uint8Array(memory, LOCK_BYTES).set(bytes);
       const found = new BasePages(path, memory);
       // The file may have been cut, and the process killed before it said so here.
       found.cutTo(size);
