@@ -1,5 +1,7 @@
+import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { joinPath, NAME_BYTES_MAX, type Name, type Path, PATH_BYTES_MAX } from '#shared/model/names.ts';
+import type { BasePages, BytesRange } from '../dirty/base-pages.ts';
 import { IN_HEADER } from './protocol.ts';
 import type { Caller } from './questions.ts';
 
@@ -81,4 +83,16 @@ export function locally<Result>(act: () => Result): Result {
     const { errno: number } = error as NodeJS.ErrnoException;
     throw number === undefined ? error : new Refusal(-number);
   }
+}
+
+/** pwrite(2). Upon a base, all of it: half of a page that is missing would be taken for missing still. */
+export function writeLocally(
+  { fd, base }: { readonly fd: number; readonly base: BasePages | undefined },
+  bytes: Uint8Array,
+  from: number,
+  { offset, length }: BytesRange,
+): number {
+  const written = locally(() => writeSync(fd, bytes, from, length, offset));
+  if (base && written < length) throw new Refusal(errno.ENOSPC);
+  return written;
 }

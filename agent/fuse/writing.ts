@@ -1,4 +1,4 @@
-import { ftruncateSync, writeSync } from 'node:fs';
+import { ftruncateSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import { attributesAt } from '#shared/model/row-codec.ts';
@@ -24,6 +24,7 @@ import {
   type Request,
   u32,
   u64,
+  writeLocally,
 } from './requests.ts';
 import type { Session } from './session.ts';
 
@@ -104,9 +105,7 @@ export class Writing {
 
   #write(request: Request, live: LiveFile, range: BytesRange): void {
     this.#changing(request, live, range, (bytes) => {
-      const written = locally(() => writeSync(live.fd, bytes, WRITE_DATA, range.length, range.offset));
-      // Half of a page that is missing would be taken for missing still.
-      if (live.base && written < range.length) throw new Refusal(errno.ENOSPC);
+      const written = writeLocally(live, bytes, WRITE_DATA, range);
       this.#written(live, range);
       this.#session.reply.u32(OUT_HEADER, written);
       this.#session.reply.u32(OUT_HEADER + 4, 0);

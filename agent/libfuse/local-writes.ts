@@ -1,10 +1,10 @@
-import { ftruncateSync, writeSync } from 'node:fs';
+import { ftruncateSync } from 'node:fs';
 import { type BytesRange, cutRange } from '../dirty/base-pages.ts';
 import type { DirtyFile } from '../dirty/dirty-file.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import { tellCut, tellWritten } from '../dirty/progress.ts';
 import type { SizeLimits } from '../fuse/size-limits.ts';
-import { errno, FILE_BYTES_MAX, locally, refuse } from '../fuse/requests.ts';
+import { errno, FILE_BYTES_MAX, locally, refuse, writeLocally } from '../fuse/requests.ts';
 
 /**
  * Changes of what lies in local files, as far as quotas and the cache have room: pages that are changed in part are fetched first,
@@ -44,10 +44,7 @@ export class LocalWrites {
     this.#room -= bytes.length;
     await this.#fill(file, range);
     let written = 0;
-    change(file, range, () => {
-      written = locally(() => writeSync(file.fd, bytes, 0, bytes.length, offset));
-      if (file.base && written < bytes.length) refuse(errno.ENOSPC);
-    });
+    change(file, range, () => (written = writeLocally(file, bytes, 0, range)));
     if (!file.base) tellWritten(file, range, (progress) => this.#dirty.progressed(file, progress));
     return written;
   }
