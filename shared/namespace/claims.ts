@@ -34,18 +34,17 @@ export class Claims {
     for (;;) {
       const { promise: over, resolve: end } = Promise.withResolvers<void>();
       const claimant = { claims: new Set<string>(), over };
-      const ended = await act(claimant)
-        .then((result) => ({ result }))
-        .catch((error: unknown) => {
-          if (error instanceof Claimed) return error;
-          throw error;
-        })
-        .finally(() => {
-          for (const what of claimant.claims) this.#claims.delete(what);
-          end();
-        });
-      if ('result' in ended) return ended.result;
-      await ended.by.over;
+      let first: Claimant;
+      try {
+        return await act(claimant);
+      } catch (error) {
+        if (!(error instanceof Claimed)) throw error;
+        first = error.by;
+      } finally {
+        for (const what of claimant.claims) this.#claims.delete(what);
+        end();
+      }
+      await first.over;
     }
   }
 }

@@ -64,8 +64,8 @@ export class IntentKeys {
   }
 
   /** What lies here is on its way elsewhere, or has gone since: what the store lists here belongs to nobody. */
-  isDisplaced(origin: Origin, { since }: Observation): boolean {
-    return this.#displacing.hasAtOrAbove(origin) || this.#displaced.hasAtOrAbove(origin, since);
+  isDisplaced(origin: Origin, observation: Observation): boolean {
+    return this.isBeingDisplaced(origin) || this.wasDisplaced(origin, observation);
   }
 
   /** As `isDisplaced`, but false again as soon as it is done. */
