@@ -64,10 +64,11 @@ export class ChangeLog {
     const found = unbroken(after, await this.#list(after, limit));
     if (found.records.length > 0) return { records: found.records, isGap: false };
     // A number is taken once the one before it is. A list that was read meanwhile may have passed the place of the first before
-    // it was put and have met the second; the row itself tells.
+    // it was put and have met the second; the row itself tells, when it is asked for after all that says that it has to be there.
+    const last = await this.last();
     const [first] = await this.#metastore.get([keyOf(after + 1)]);
     if (first) return { records: [recordOf(after + 1, first)], isGap: false };
-    return { records: [], isGap: found.isBroken || after !== (await this.last()) };
+    return { records: [], isGap: found.isBroken || after !== last };
   }
 
   /** The number of the last record; 0 before the first. */

@@ -131,6 +131,17 @@ export function changeLogContract(name: string, open: () => Promise<{ readonly m
       expect(await numbersOf(reader, 0)).toEqual([1]);
     });
 
+    it('has no gap where it is appended to at any moment of a read', async () => {
+      const { metastore, another } = await openLog();
+      const appender = another();
+      for (let reads = 0; reads < 5; reads++) {
+        const at = await appender.last();
+        const append = () => appender.append([made('late')]);
+        const reader = new ChangeLog({ clock: Date.now, metastore: afterReads(metastore, reads, append) });
+        expect(await reader.read(at)).toMatchObject({ isGap: false });
+      }
+    });
+
     it('finds what an appender has put that died before it could say so', async () => {
       const { metastore, log, another } = await openLog();
       await log.append([made('a')]);
@@ -140,6 +151,19 @@ export function changeLogContract(name: string, open: () => Promise<{ readonly m
       expect((await another().append([made('c')]))[0]?.sequence).toBe(3);
     });
   });
+}
+
+/** Acts before the read that comes after so many. */
+function afterReads(metastore: Metastore, reads: number, act: () => Promise<unknown>): Metastore {
+  let left = reads;
+  const acted = async () => {
+    if (left-- === 0) await act();
+  };
+  return {
+    ...metastore,
+    get: (...asked) => acted().then(() => metastore.get(...asked)),
+    list: (...page) => acted().then(() => metastore.list(...page)),
+  };
 }
 
 /** Fails every commit after so many. */
