@@ -7,12 +7,12 @@ import type { Found, Namespace } from '#shared/namespace/namespace.ts';
 import type { CachedFile, DataCache, Fetch, Room } from '../cache/data-cache.ts';
 import { PAGE_BYTES } from '../cache/page-map.ts';
 import { DirtyFile } from './dirty-file.ts';
-import { BasePages } from './base-pages.ts';
+import { BaseBlocks, type BytesRange } from './base-blocks.ts';
 
 const readAt = promisify(read);
 
 interface ReaderDeps {
-  readonly cache: DataCache;
+  readonly cache: Pick<DataCache, 'open'>;
   readonly fetchFor: (found: Found) => Fetch;
 }
 
@@ -36,7 +36,7 @@ export function readerOf(deps: WrittenDeps, file: DirtyFile): ContentReader {
 export function restingReader(deps: ReaderDeps & { readonly dir: string }, found: Found): ContentReader {
   const { inode } = found;
   const file = new DirtyFile(deps.dir, { directory: ROOT, name: '' as Name }, inode);
-  file.base = BasePages.find(file.mapPath, inode.size);
+  file.base = BaseBlocks.find(file.mapPath, inode.size);
   return new ContentReader(deps, file, { find: async () => found, close: () => file.close() });
 }
 
@@ -57,11 +57,12 @@ export class ContentReader implements CachedFile {
     const length = Math.max(0, Math.min(into.length, size - offset));
     if (length === 0) return 0;
     const target = 'take' in into ? into.take() : into;
-    for (let done = 0; done < length;) {
-      const at = offset + done;
-      const piece = target.subarray(done, done + Math.min(length - done, PAGE_BYTES - (at % PAGE_BYTES)));
-      await this.#readPiece(piece, at, signal);
-      done += piece.length;
+    const { base, fd } = this.#file;
+    const range = { offset, length };
+    for (const run of base?.runs(range) ?? [{ state: 'changed', ...range }]) {
+      const piece = target.subarray(run.offset - offset, run.offset - offset + run.length);
+      if (base && run.state === 'missing') await this.#readMissing(base, piece, run.offset, signal);
+      else piece.fill(0, (await readAt(fd, piece, 0, piece.length, run.offset)).bytesRead);
     }
     return length;
   }
@@ -75,32 +76,30 @@ export class ContentReader implements CachedFile {
     this.#means.close();
   }
 
-  /** Brings pages of the base into the file. */
-  async fill(pages: readonly number[]): Promise<void> {
-    const { base } = this.#file;
+  /** Brings whole blocks of the base into the file. */
+  async fill(ranges: readonly BytesRange[]): Promise<void> {
+    const { base, fd } = this.#file;
     if (!base) return;
-    for (const page of pages) {
-      const offset = page * PAGE_BYTES;
-      const bytes = new Uint8Array(Math.min(PAGE_BYTES, base.baseBytes - offset));
-      await this.#readBase(base, bytes, offset);
-      base.bring(page, () => writeSync(this.#file.fd, bytes, 0, bytes.length, offset));
+    for (const { offset, length } of ranges) {
+      const end = Math.min(offset + length, base.baseBytes);
+      for (let at = offset; at < end; at += PAGE_BYTES) {
+        const bytes = new Uint8Array(Math.min(PAGE_BYTES, end - at));
+        await this.#readBase(base, bytes, at);
+        base.bring({ offset: at, length: bytes.length }, (run) => {
+          writeWhole(fd, bytes.subarray(run.offset - at, run.offset - at + run.length), run.offset);
+        });
+      }
     }
   }
 
-  /** Within a page. */
-  async #readPiece(into: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
-    const { base, fd } = this.#file;
-    const isMissing = base && base.missingIn({ offset, length: 1 }).length > 0;
-    if (!isMissing) {
-      into.fill(0, (await readAt(fd, into, 0, into.length, offset)).bytesRead);
-      return;
-    }
+  /** Behind the end of the base are zeros. */
+  async #readMissing(base: BaseBlocks, into: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
     const length = Math.max(0, Math.min(into.length, base.baseBytes - offset));
     await this.#readBase(base, into.subarray(0, length), offset, signal);
     into.fill(0, length);
   }
 
-  async #readBase(base: BasePages, into: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
+  async #readBase(base: BaseBlocks, into: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
     const { cache, fetchFor } = this.#deps;
     const found = await this.#means.find();
     if (!found) throw new LeatError('unavailable', 'the file was removed, and what was not read of it with it');
@@ -115,5 +114,14 @@ export class ContentReader implements CachedFile {
     } finally {
       cached.close();
     }
+  }
+}
+
+function writeWhole(fd: number, bytes: Uint8Array, offset: number): void {
+  try {
+    for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    throw new LeatError('noSpace', 'the disk of the cache is full; make room on it', { cause: error });
   }
 }

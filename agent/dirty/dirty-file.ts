@@ -6,7 +6,7 @@ import type { RowOf } from '#shared/namespace/intent.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 import { dirtyPath, mapPath } from './dirty-paths.ts';
 import { setTimes } from './local-calls.ts';
-import type { BasePages } from './base-pages.ts';
+import type { BaseBlocks } from './base-blocks.ts';
 import type { UploadStream } from './stream.ts';
 
 const PRIVATE = 0o600;
@@ -46,7 +46,7 @@ export class DirtyFile {
   /** It has been written, whatever its times say: they were set since. */
   #isModified = false;
   /** Undefined: all of it is here. */
-  base: BasePages | undefined;
+  base: BaseBlocks | undefined;
   /** So far its writer has told that it is written. */
   toldTo = 0;
   /** Sends it to its store while it is written. */

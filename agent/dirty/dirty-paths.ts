@@ -11,7 +11,7 @@ export function dirtyPath(dir: string, id: InodeId): string {
   return `${dir}/${text.slice(-2)}/${text}`;
 }
 
-/** Beside a file of which some pages are not here. */
+/** Beside a file of which some blocks are not here. */
 export function mapPath(dir: string, id: InodeId): string {
   return `${dirtyPath(dir, id)}.map`;
 }

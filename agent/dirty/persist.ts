@@ -106,5 +106,5 @@ const isSameAs = (now: Stamp | undefined, then: Stamp) => now !== undefined && i
 
 function baseOf({ base }: DirtyFile, fingerprint: Fingerprint | undefined) {
   if (!base || fingerprint === undefined) return {};
-  return { base: { fingerprint, size: base.baseBytes, ...base.maps } };
+  return { base: { fingerprint, blocks: base } };
 }

@@ -1,4 +1,4 @@
-import type { BytesRange } from './base-pages.ts';
+import type { BytesRange } from './base-blocks.ts';
 
 /** So often an upload hears how far its file has grown. */
 const PROGRESS_BYTES = 8 << 20;

@@ -6,7 +6,7 @@ import type { Namespace } from '#shared/namespace/namespace.ts';
 import type { UnderStore } from '#shared/ports/under-store.ts';
 import { DirtyFile } from './dirty-file.ts';
 import type { Journal } from './journal.ts';
-import { BasePages } from './base-pages.ts';
+import { BaseBlocks } from './base-blocks.ts';
 
 interface RecoverDeps {
   readonly dir: string;
@@ -32,7 +32,7 @@ export async function recover(deps: RecoverDeps, { isOpen, found: goOn }: Recove
     const file = new DirtyFile(dir, at, found?.inode ?? { ...NOWHERE, id: at.id });
     const size = file.stat()?.size;
     if (found && size !== undefined) {
-      file.base = BasePages.find(file.mapPath, size);
+      file.base = BaseBlocks.find(file.mapPath, size);
       goOn(file);
     } else if (isOpen(at.id)) {
       file.at = undefined; // removed, and kept by who has it open

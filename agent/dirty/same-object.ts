@@ -1,7 +1,8 @@
 import type { Fingerprint } from '#shared/model/inode.ts';
 import type { StoreAttributes, StoreEntry } from '#shared/ports/under-store.ts';
-import { bytesOf, type Place, readInto, spanSource } from './part-source.ts';
-import { type LocalContent, type Span, spansOf } from './upload-plan.ts';
+import type { BytesRange } from './base-blocks.ts';
+import { bytesOf, type Place, rangeSource, readInto } from './part-source.ts';
+import { type LocalContent, spansOf } from './local-content.ts';
 
 const WINDOW_BYTES = 4 << 20;
 
@@ -18,21 +19,27 @@ export async function sameObject(ours: Ours): Promise<StoreEntry | undefined> {
   const { store, key, content, attributes } = ours;
   const there = await store.stat(key);
   if (there?.kind !== 'file' || there.size !== content.size || there.fingerprint === undefined) return undefined;
-  const spans = spansOf(content.base, 0, content.size);
-  const local = spans.filter(({ from }) => from === 'file');
-  if (local.length < spans.length && there.mtime !== attributes.mtime) return undefined;
-  for (const span of local) if (!(await isSame(ours, there.fingerprint, span))) return undefined;
+  let isAllHere = true;
+  for (let offset = 0; offset < content.size; offset += WINDOW_BYTES) {
+    const spans = spansOf({ offset, length: Math.min(WINDOW_BYTES, content.size - offset) }, content.base);
+    const here = spans.filter(({ from }) => from === 'file');
+    isAllHere &&= here.length === spans.length;
+    if (!isAllHere && there.mtime !== attributes.mtime) return undefined;
+    if (!(await areSame(ours, there.fingerprint, here))) return undefined;
+  }
   return there;
 }
 
-async function isSame(ours: Ours, fingerprint: Fingerprint, { offset, length }: Span): Promise<boolean> {
-  const { content } = ours;
-  for (let at = offset; at < offset + length; at += WINDOW_BYTES) {
-    const range = { offset: at, length: Math.min(WINDOW_BYTES, offset + length - at) };
-    const here = await bytesOf(spanSource(ours, content, [{ from: 'file', ...range }]));
-    const there = Buffer.alloc(range.length);
-    const count = await readInto(there, ours, { range, fingerprint });
-    if (count < range.length || !there.equals(here)) return false;
+/** What lies between them is asked for with them, and not looked at. */
+async function areSame(ours: Ours, fingerprint: Fingerprint, ranges: readonly BytesRange[]): Promise<boolean> {
+  const [first, last] = [ranges[0], ranges.at(-1)];
+  if (!first || !last) return true;
+  const all = { offset: first.offset, length: last.offset + last.length - first.offset };
+  const there = Buffer.alloc(all.length);
+  if ((await readInto(there, ours, { range: all, fingerprint })) < all.length) return false;
+  for (const { offset, length } of ranges) {
+    const here = await bytesOf(rangeSource(ours, { fd: ours.content.fd }, { offset, length }));
+    if (!there.subarray(offset - all.offset, offset - all.offset + length).equals(here)) return false;
   }
   return true;
 }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { inLanes } from '#shared/namespace/lanes.ts';
 import { partAt, partRange, partWithin } from '#shared/ports/object-parts.ts';
 import type { ObjectUpload, PartSource, StoreAttributes, StoreEntry } from '#shared/ports/under-store.ts';
-import { type Place, spanSource } from './part-source.ts';
+import { type Place, rangeSource } from './part-source.ts';
 import { type FileUpload, finishParts, uploadFile, type UploadWatch } from './upload.ts';
 
 /** Files that stay smaller are sent when they are closed: most are closed before a stream would be worth its requests. */
@@ -157,7 +157,7 @@ export class UploadStream {
   }
 
   #source(part: number): PartSource {
-    return spanSource(this.#options, this.#options, [{ from: 'file', ...partRange(part) }]);
+    return rangeSource(this.#options, this.#options, partRange(part));
   }
 
   async #compare(): Promise<void> {

@@ -7,11 +7,13 @@ import type { RowKey } from '#shared/ports/metastore.ts';
 import type { DataCache, Fetch } from '../cache/data-cache.ts';
 import { DirtyFile } from './dirty-file.ts';
 import { setTimes } from './local-calls.ts';
-import { BasePages } from './base-pages.ts';
+import { BaseBlocks } from './base-blocks.ts';
 
 const PRIVATE = 0o600;
 /** A file up to so many bytes is fetched whole before it is written, and sent whole. */
 const WHOLE_BYTES_MAX = 16 << 20;
+/** Of the cache: what is larger stays where it is, as the bytes of a dirty file cannot be evicted. */
+const WHOLE_SHARE_MAX = 1 / 4;
 
 export interface TakeOverDeps {
   /** Of the dirty files, on the file system of the cache. */
@@ -35,14 +37,15 @@ export async function takenOver(deps: TakeOverDeps, found: Found, { at, isTrunca
     throw new LeatError('busy', `${toText(path)}: agent ${inode.dirty.holder} has not stored yet what it wrote`);
   }
   const file = new DirtyFile(dir, at, inode);
-  if (inode.dirty) file.base = BasePages.find(file.mapPath, file.stat()?.size ?? 0);
-  else if (cache.takeOver(inode, inode.size, file.path)) {
-    const isWorthIt = !isTruncated && inode.size > WHOLE_BYTES_MAX && inode.fingerprint !== undefined;
-    if (isWorthIt) file.base = BasePages.of(file.mapPath, { ...inode, isHere: true });
-  } else {
-    if (isTruncated || inode.size === 0) makeEmpty(file);
-    else if (inode.size > WHOLE_BYTES_MAX || !(await load(deps, found, file))) makePartial(file, inode);
-  }
+  const isStored = inode.fingerprint !== undefined;
+  if (inode.dirty) file.base = BaseBlocks.find(file.mapPath, file.stat()?.size ?? 0);
+  else if (isStored && !isTruncated && inode.size > cache.usage().capacityBytes * WHOLE_SHARE_MAX) {
+    makePartial(file, inode);
+  } else if (cache.takeOver(inode, inode.size, file.path)) {
+    const isWorthIt = isStored && !isTruncated && inode.size > WHOLE_BYTES_MAX;
+    if (isWorthIt) file.base = BaseBlocks.of(file.mapPath, { ...inode, isHere: true });
+  } else if (isTruncated || inode.size === 0) makeEmpty(file);
+  else if (inode.size > WHOLE_BYTES_MAX || !(await load(deps, found, file))) makePartial(file, inode);
   // So that a write shows.
   setTimes(file.fd, { mtime: inode.mtime });
   return file;
@@ -65,7 +68,7 @@ function makeEmpty({ path }: DirtyFile): void {
 
 /** What is not written is not fetched, unless a page is written in part. */
 function makePartial(file: DirtyFile, inode: Inode): void {
-  file.base = BasePages.of(file.mapPath, { ...inode, isHere: false });
+  file.base = BaseBlocks.of(file.mapPath, { ...inode, isHere: false });
   makeEmpty(file);
   truncateSync(file.path, inode.size);
 }

@@ -2,11 +2,11 @@ import { isFault, LeatError } from '#shared/model/faults.ts';
 import type { Fingerprint } from '#shared/model/inode.ts';
 import { toText } from '#shared/model/names.ts';
 import { inLanes } from '#shared/namespace/lanes.ts';
-import { OBJECT_BYTES_MAX, partRange, partsOf } from '#shared/ports/object-parts.ts';
+import { OBJECT_BYTES_MAX, partRange, partsOf, partWithin } from '#shared/ports/object-parts.ts';
 import type { ObjectUpload, StoreAttributes, StoreEntry } from '#shared/ports/under-store.ts';
-import { bytesOf, type Place, spanSource } from './part-source.ts';
+import { bytesOf, type Place, rangeSource } from './part-source.ts';
 import { sameObject } from './same-object.ts';
-import { type LocalContent, planPart, spansOf } from './upload-plan.ts';
+import { isInBase, type LocalContent } from './local-content.ts';
 
 /** What fits into one part is read whole, and written with one request. */
 const WHOLE_BYTES_MAX = partRange(1).length;
@@ -87,14 +87,15 @@ function* partsToLay(size: number, isLaid: (part: number) => boolean): Generator
 async function layPart(upload: ObjectUpload, job: FileUpload, part: number): Promise<void> {
   demandUnchanged(job);
   const { content } = job;
-  const { length, spans } = planPart(part, content);
-  await (spans ? upload.put(part, spanSource(job, content, spans)) : upload.copy(part, length));
+  const range = partWithin(part, content.size);
+  if (isInBase(range, content.base)) await upload.copy(part, range.length);
+  else await upload.put(part, rangeSource(job, content, range));
 }
 
 async function writeWhole(job: FileUpload): Promise<StoreEntry> {
   const { store, key, content, attributes, when, signal } = job;
   const { size } = content;
-  const bytes = await bytesOf(spanSource(job, content, spansOf(content.base, 0, size)));
+  const bytes = await bytesOf(rangeSource(job, content, { offset: 0, length: size }));
   demandUnchanged(job);
   const body = (async function* () {
     yield bytes;

@@ -163,7 +163,7 @@ export class Files {
 
   #readLive(request: Request, { node, fd, base }: LiveFile): void {
     const { offset, size } = rangeOf(request);
-    const isHere = !base || base.missingIn({ offset, length: size }).length === 0;
+    const isHere = !base || base.isHere({ offset, length: size });
     if (isHere) return this.#readFrom(request, fd, { offset, size });
     const again = { ...request, bytes: Buffer.from(request.bytes.subarray(0, request.length)) };
     const refused = (code: number) => {

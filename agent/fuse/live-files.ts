@@ -4,7 +4,7 @@ import type { HotAttributes } from '#shared/model/row-codec.ts';
 import { isStamp } from '../cache/sealed.ts';
 import { isSame, type Settled } from '../dirty/dirty-file.ts';
 import { dirtyPath, mapPath } from '../dirty/dirty-paths.ts';
-import { BasePages } from '../dirty/base-pages.ts';
+import { BaseBlocks } from '../dirty/base-blocks.ts';
 import { timespecOf } from '../dirty/local-calls.ts';
 import type { Node, Nodes } from './nodes.ts';
 import type { WrittenHere } from './questions.ts';
@@ -19,12 +19,12 @@ export interface LiveFile {
   /** Of the local file, by which one is told from another. */
   readonly localInode: bigint;
   /** Undefined: the whole file is here. */
-  readonly base: BasePages | undefined;
+  readonly base: BaseBlocks | undefined;
   /** So large it may become. */
   readonly sizeMax: number;
   /** Of its growth the main thread knows up to here. */
   toldTo: number;
-  /** Pages are being brought: who changes the file waits for them. */
+  /** Blocks are being brought: who changes the file waits for them. */
   waiting: (() => void)[] | undefined;
   writers: number;
   /** Who has it open by way of us. */
@@ -73,7 +73,7 @@ export class LiveFiles {
       node,
       fd,
       localInode,
-      base: base && new BasePages(mapPath(this.#dir, node.inodeId), base),
+      base: base && new BaseBlocks(mapPath(this.#dir, node.inodeId), base),
       sizeMax: sizeMax ?? Number.POSITIVE_INFINITY,
       toldTo: 0,
       waiting: undefined,

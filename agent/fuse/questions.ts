@@ -3,6 +3,7 @@ import type { Lock } from '#shared/model/locks.ts';
 import type { Name, Path } from '#shared/model/names.ts';
 import type { Capacity } from '../capacity.ts';
 import type { CacheKey } from '../cache/data-cache.ts';
+import type { BytesRange } from '../dirty/base-blocks.ts';
 import type { Settled } from '../dirty/dirty-file.ts';
 import type { LockQuestion } from './mount-locks.ts';
 import type { Progress } from '../dirty/progress.ts';
@@ -77,7 +78,7 @@ export type Question =
   /** What closing a written file means, and fsync. */
   | { readonly ask: 'flush' | 'sync'; readonly id: InodeId }
   /** Brings pages of a written file from the content that it is written upon. */
-  | { readonly ask: 'fill'; readonly id: InodeId; readonly pages: readonly number[] }
+  | { readonly ask: 'fill'; readonly id: InodeId; readonly ranges: readonly BytesRange[] }
   /** Reads a written file of which some pages are base. */
   | { readonly ask: 'readWritten'; readonly id: InodeId; readonly offset: number; readonly size: number }
   /** Waits for room to write so many bytes. */

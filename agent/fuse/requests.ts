@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { joinPath, NAME_BYTES_MAX, type Name, type Path, PATH_BYTES_MAX } from '#shared/model/names.ts';
-import type { BasePages, BytesRange } from '../dirty/base-pages.ts';
+import type { BaseBlocks, BytesRange } from '../dirty/base-blocks.ts';
 import { IN_HEADER } from './protocol.ts';
 import type { Caller } from './questions.ts';
 
@@ -85,9 +85,9 @@ export function locally<Result>(act: () => Result): Result {
   }
 }
 
-/** pwrite(2). Upon a base, all of it: half of a page that is missing would be taken for missing still. */
+/** pwrite(2). Upon a base, all of it: half of a block that is missing would be taken for missing still. */
 export function writeLocally(
-  { fd, base }: { readonly fd: number; readonly base: BasePages | undefined },
+  { fd, base }: { readonly fd: number; readonly base: BaseBlocks | undefined },
   bytes: Uint8Array,
   from: number,
   { offset, length }: BytesRange,

@@ -48,7 +48,7 @@ export class WritingService {
         await dirty.room.demand(question.bytes);
         return { done: true };
       case 'fill':
-        await dirty.reader(this.file(question.id)).fill(question.pages);
+        await dirty.reader(this.file(question.id)).fill(question.ranges);
         return { done: true };
       case 'flush':
         return { stored: await dirty.flush(this.file(question.id)) };
@@ -72,7 +72,8 @@ export class WritingService {
   async keepContent(id: InodeId | undefined): Promise<void> {
     const file = id === undefined ? undefined : this.#deps.dirty.get(id);
     if (!file?.base?.isPartial || file.writers === 0) return;
-    const missing = file.base.missingIn({ offset: 0, length: file.base.baseBytes });
+    const all = file.base.runs({ offset: 0, length: file.base.baseBytes });
+    const missing = all.filter(({ state }) => state === 'missing');
     await file.filling(() => this.#deps.dirty.reader(file).fill(missing));
   }
 

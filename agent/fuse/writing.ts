@@ -2,7 +2,7 @@ import { ftruncateSync } from 'node:fs';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import { attributesAt } from '#shared/model/row-codec.ts';
-import { type BytesRange, cutRange } from '../dirty/base-pages.ts';
+import { type BytesRange, cutRange } from '../dirty/base-blocks.ts';
 import { allocate, seek } from '../dirty/local-calls.ts';
 import { type Progress, tellCut, tellWritten } from '../dirty/progress.ts';
 import type { LiveFile } from './live-files.ts';
@@ -118,7 +118,6 @@ export class Writing {
     if (size > live.sizeMax) throw new Refusal(errno.EDQUOT);
     this.#changing(request, live, cutRange(size), () => {
       locally(() => ftruncateSync(live.fd, size));
-      live.base?.cutTo(size);
       tellCut(live, size, this.#tellOf(live));
       done();
     });
@@ -149,25 +148,25 @@ export class Writing {
   }
 
   /**
-   * Runs a change of content once the pages that it changes in part are here. Pages that it covers come to be here by it. `act` gets
+   * Runs a change of content once the blocks that it changes in part are here. Blocks that it covers come to be here by it. `act` gets
    * the request's bytes, which are those of another by the time of an answer.
    */
   #changing(request: Request, live: LiveFile, range: BytesRange, act: (bytes: Buffer) => void): void {
     const { base } = live;
     if (!base) return act(request.bytes);
-    const pages = base.missingAtEnds(range);
+    const ranges = base.missingAtEnds(range);
     const done = (bytes: Buffer) => base.change(range, () => act(bytes));
-    if (pages.length === 0 && !live.waiting) return done(request.bytes);
+    if (ranges.length === 0 && !live.waiting) return done(request.bytes);
     const kept = Buffer.from(request.bytes.subarray(0, request.length));
     const again = () => this.#changing({ ...request, bytes: kept }, live, range, act);
     if (live.waiting) return void live.waiting.push(again);
-    this.#fill(request, live, { pages, filled: () => done(kept) });
+    this.#fill(request, live, { ranges, filled: () => done(kept) });
   }
 
   #fill(
     request: Request,
     live: LiveFile,
-    { pages, filled }: { readonly pages: readonly number[]; filled(): void },
+    { ranges, filled }: { readonly ranges: readonly BytesRange[]; filled(): void },
   ): void {
     const session = this.#session;
     live.waiting = [];
@@ -184,7 +183,7 @@ export class Writing {
       session.guarded(request.unique, filled);
       goOn();
     };
-    session.ask(request, { ask: 'fill', id: live.node.inodeId, pages }, answered, refused);
+    session.ask(request, { ask: 'fill', id: live.node.inodeId, ranges }, answered, refused);
   }
 
   /** Where data and holes are. What is not written here, or not all here, is all data. */

@@ -1,5 +1,5 @@
 import { ftruncateSync } from 'node:fs';
-import { type BytesRange, cutRange } from '../dirty/base-pages.ts';
+import { type BytesRange, cutRange } from '../dirty/base-blocks.ts';
 import type { DirtyFile } from '../dirty/dirty-file.ts';
 import type { DirtyFiles } from '../dirty/dirty-files.ts';
 import { tellCut, tellWritten } from '../dirty/progress.ts';
@@ -7,7 +7,7 @@ import type { SizeLimits } from '../fuse/size-limits.ts';
 import { errno, FILE_BYTES_MAX, locally, refuse, writeLocally } from '../fuse/requests.ts';
 
 /**
- * Changes of what lies in local files, as far as quotas and the cache have room: pages that are changed in part are fetched first,
+ * Changes of what lies in local files, as far as quotas and the cache have room: blocks that are changed in part are fetched first,
  * and uploads that are under way told.
  */
 export class LocalWrites {
@@ -53,10 +53,7 @@ export class LocalWrites {
     this.#demandSize(file, size);
     const cut = cutRange(size);
     await this.#fill(file, cut);
-    change(file, cut, () => {
-      locally(() => ftruncateSync(file.fd, size));
-      file.base?.cutTo(size);
-    });
+    change(file, cut, () => locally(() => ftruncateSync(file.fd, size)));
     tellCut(file, size, (progress) => this.#dirty.progressed(file, progress));
   }
 
@@ -66,8 +63,8 @@ export class LocalWrites {
   }
 
   async #fill(file: DirtyFile, range: BytesRange): Promise<void> {
-    const pages = file.base?.missingAtEnds(range) ?? [];
-    if (pages.length > 0) await this.#dirty.reader(file).fill(pages);
+    const missing = file.base?.missingAtEnds(range) ?? [];
+    if (missing.length > 0) await this.#dirty.reader(file).fill(missing);
   }
 }
 

@@ -274,4 +274,20 @@ describe.each(DRIVERS)('a cache that is full of what was written, $name', (one) 
     for (let i = 0; i < 5; i++) await writeFile(at(`s3/${i}`), Buffer.alloc(6 * MIB, i));
     for (let i = 0; i < 5; i++) expect(await readFile(at(`s3/${i}`))).toEqual(Buffer.alloc(6 * MIB, i));
   });
+
+  it('takes what is written here and there in files that are larger, before they are closed', async () => {
+    for (const mib of [6, 18]) await put(`large-${mib}`, Buffer.alloc(mib * MIB, 'x'));
+    await start([], { 'cache.size': '8MiB' });
+    for (const mib of [6, 18]) {
+      const expected = Buffer.alloc(mib * MIB, 'x');
+      const file = await open(at(`s3/large-${mib}`), 'r+');
+      for (let offset = 5; offset < expected.length; offset += MIB / 2) {
+        expected.write('here', offset);
+        await file.write('here', offset);
+      }
+      await file.close();
+      expect((await readFile(at(`s3/large-${mib}`))).equals(expected)).toBe(true);
+      expect((await objectAt(`large-${mib}`)).equals(expected)).toBe(true);
+    }
+  });
 });

@@ -1,9 +1,10 @@
+import { writeSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PAGE_BYTES, PageMap } from '#agent/cache/page-map.ts';
+import { PAGE_BYTES } from '#agent/cache/page-map.ts';
 import { type FileUpload, uploadFile } from '#agent/dirty/upload.ts';
 import type { Fingerprint } from '#shared/model/inode.ts';
 import { STORE_KINDS, storeSource, type StoreSource } from '../support/each-store.ts';
-import { filled, pagesIn, type Scratch, scratchFile } from '../support/local-content.ts';
+import { baseBlocks, filled, pagesIn, type Scratch, scratchFile } from '../support/local-content.ts';
 import { get, key, put } from '../support/store-engine.ts';
 import { type WatchedStore, watchedStore } from '../support/watched-store.ts';
 
@@ -11,12 +12,6 @@ const ATTRIBUTES = { mode: 0o640, mtime: 1_600_000_000_125_000_000n };
 /** Two parts and a little. */
 const SIZE = 16 * PAGE_BYTES + 5;
 const NAME = 'd/f';
-
-function mapOf(pages: number, ...present: readonly number[]): PageMap {
-  const map = new PageMap(pages);
-  for (const page of present) map.add(page);
-  return map;
-}
 
 const times = (count: number, byte: number): number[] => Array.from({ length: count }, () => byte);
 
@@ -78,7 +73,7 @@ describe.each(STORE_KINDS)('a dirty file goes to a store: %s', (kind) => {
     const fingerprint = await withBase(SIZE);
     file = scratchFile(SIZE);
     file.fill(5, 1, 3, 16);
-    const base = { fingerprint, size: SIZE, here: mapOf(17, 1, 3, 16), changed: mapOf(17, 3) };
+    const base = { fingerprint, blocks: baseBlocks(SIZE, { same: [1, 16], changed: [3] }) };
     const content = { fd: file.fd, size: SIZE, base };
     const entry = await uploadFile(job(SIZE, { content, when: fingerprint }));
     expect(entry.fingerprint).not.toBe(fingerprint);
@@ -91,7 +86,7 @@ describe.each(STORE_KINDS)('a dirty file goes to a store: %s', (kind) => {
     const fingerprint = await withBase(12 * PAGE_BYTES);
     file = scratchFile(SIZE);
     file.fill(5, 12);
-    const base = { fingerprint, size: 10 * PAGE_BYTES, here: mapOf(12, 9) };
+    const base = { fingerprint, blocks: baseBlocks(12 * PAGE_BYTES, { changed: [9, 10, 11] }) };
     await uploadFile(job(SIZE, { content: { fd: file.fd, size: SIZE, base }, when: fingerprint }));
     expect(await pagesIn(store, NAME)).toEqual([...times(9, 1), 0, 0, 0, 5, ...times(4, 0)]);
   });
@@ -100,9 +95,27 @@ describe.each(STORE_KINDS)('a dirty file goes to a store: %s', (kind) => {
     const fingerprint = await withBase(3 * PAGE_BYTES);
     file = scratchFile(4 * PAGE_BYTES);
     file.fill(5, 1, 3);
-    const base = { fingerprint, size: 3 * PAGE_BYTES, here: mapOf(3, 1) };
+    const base = { fingerprint, blocks: baseBlocks(3 * PAGE_BYTES, { changed: [1] }) };
     await uploadFile(job(0, { content: { fd: file.fd, size: 4 * PAGE_BYTES, base }, when: fingerprint }));
     expect(await pagesIn(store, NAME)).toEqual([1, 5, 1, 5]);
+  });
+
+  it('partly from the store, with a request for all that is missing of what is read at once', async () => {
+    await put(store, NAME, 'abcdefghijkl');
+    const { fingerprint } = (await store.stat(key(NAME))) as { fingerprint: Fingerprint };
+    file = scratchFile(15);
+    for (const [text, at] of [
+      ['BC', 1],
+      ['F', 5],
+      ['HI', 7],
+      ['MNO', 12],
+    ] as const)
+      writeSync(file.fd, text, at);
+    const base = { fingerprint, blocks: baseBlocks(12, { changed: [1, 2, 5, 7], same: [8], unit: 1 }) };
+    store.calls.length = 0;
+    await uploadFile(job(15, { content: { fd: file.fd, size: 15, base }, when: fingerprint }));
+    expect(await get(store, NAME)).toBe('aBCdeFgHIjklMNO');
+    expect(store.calls).toEqual([`read ${NAME}`, `write ${NAME}`, `read ${NAME}`]);
   });
 
   it.each([2 * PAGE_BYTES, SIZE])('not, when it is written meanwhile (%i bytes)', async (size) => {
@@ -127,7 +140,7 @@ describe.each(STORE_KINDS)('a dirty file goes to a store: %s', (kind) => {
     );
     const when = first.fingerprint as Fingerprint;
     await expect(uploadFile(job(size, { when }))).rejects.toMatchObject({ kind: 'changed' });
-    const base = { fingerprint: when, size, here: mapOf(17) };
+    const base = { fingerprint: when, blocks: baseBlocks(size, {}) };
     const content = { fd: file.fd, size, base };
     await expect(uploadFile(job(size, { content, when }))).rejects.toMatchObject({ kind: 'changed' });
     await store.remove(key(NAME), 'file');
@@ -142,7 +155,7 @@ describe.each(STORE_KINDS)('a dirty file goes to a store: %s', (kind) => {
     expect(await uploadFile(job(size))).toEqual(entry);
     const when = 'gone' as Fingerprint;
     expect(await uploadFile(job(size, { when }))).toEqual(entry);
-    const content = { fd: file.fd, size, base: { fingerprint: when, size, here: mapOf(2, 1) } };
+    const content = { fd: file.fd, size, base: { fingerprint: when, blocks: baseBlocks(size, { changed: [1] }) } };
     expect(await uploadFile(job(size, { when, content }))).toEqual(entry);
     const attributes = { ...ATTRIBUTES, mtime: 1_700_000_000_000_000_000n };
     await expect(uploadFile(job(size, { when, content, attributes }))).rejects.toMatchObject({ kind: 'changed' });

@@ -1,8 +1,6 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { localFeed } from '#agent/embedded/change-feed.ts';
 import { heapMetastore } from '#agent/embedded/heap-metastore.ts';
 import { hotTier } from '#agent/joined/hot-tier.ts';
@@ -10,29 +8,19 @@ import type { InodeId } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import type { Metastore } from '#shared/ports/metastore.ts';
 import { file } from '../contract/metastore.contract.ts';
+import { NO_SMALL_DISK, smallDisk } from '../support/small-disk.ts';
 
 const DISK_BYTES = 4 * 2 ** 20;
 const BALLAST_BYTES = 3 * 2 ** 20;
 const ROWS = 20_000;
 const DIRECTORY = '\x80'.padEnd(16, 'd') as InodeId;
 
-let dir: string;
-let isMounted: boolean;
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'leat-hot-shortage-'));
-  isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'leat-test', dir]).status === 0;
-});
-afterEach(() => {
-  if (isMounted) spawnSync('umount', ['-l', dir]);
-  rmSync(dir, { recursive: true, force: true });
-});
-
 const keyOf = (i: number) => ({ directory: DIRECTORY, name: `${i}`.padStart(6, '0') as Name });
 
 it('a hot tier on a disk without room asks the remote store, is never wrong, and is of use again when there is room', async ({
   skip,
 }) => {
-  if (!isMounted) skip('a small disk of its own takes the right to mount one');
+  const dir = smallDisk(DISK_BYTES) ?? skip(NO_SMALL_DISK);
   writeFileSync(join(dir, 'ballast'), Buffer.alloc(BALLAST_BYTES));
   const clock = () => performance.timeOrigin + performance.now();
   const table = heapMetastore({ feed: localFeed(), clock });

@@ -1,31 +1,18 @@
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { isFault } from '#shared/model/faults.ts';
 import { ROOT, sequentialId } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import type { Change, CommitResult } from '#shared/ports/metastore.ts';
 import { file } from '../contract/metastore.contract.ts';
 import { openLmdb } from '../support/metastores.ts';
+import { NO_SMALL_DISK, smallDisk } from '../support/small-disk.ts';
 
 const GROUP = 10;
 const COMMITS = 4000;
 const DISK_BYTES = 8 * 2 ** 20;
 const BALLAST_BYTES = 4 * 2 ** 20;
-
-let dir: string;
-let isMounted: boolean;
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), 'leat-shortage-'));
-  const options = ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'leat-test', dir];
-  isMounted = spawnSync('mount', options).status === 0;
-});
-afterEach(() => {
-  if (isMounted) spawnSync('umount', ['-l', dir]);
-  rmSync(dir, { recursive: true, force: true });
-});
 
 function group(number: number): Change[] {
   return Array.from({ length: GROUP }, (_, i) => {
@@ -38,7 +25,7 @@ describe('a disk without room', () => {
   it('makes commits answer `unavailable`, keeps all that were answered, and is over when there is room', async ({
     skip,
   }) => {
-    if (!isMounted) skip('a small disk of its own takes the right to mount one');
+    const dir = smallDisk(DISK_BYTES) ?? skip(NO_SMALL_DISK);
     writeFileSync(join(dir, 'ballast'), Buffer.alloc(BALLAST_BYTES));
     const data = join(dir, 'metastore');
     mkdirSync(data);

@@ -2,6 +2,7 @@ import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PAGE_BYTES } from '#agent/cache/page-map.ts';
+import type { Base } from '#agent/dirty/local-content.ts';
 import type { UnderStore } from '#shared/ports/under-store.ts';
 import { key } from './store-engine.ts';
 
@@ -28,6 +29,33 @@ export function scratchFile(size: number): Scratch {
     remove() {
       closeSync(fd);
       rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+interface Pages {
+  readonly same?: readonly number[];
+  readonly changed?: readonly number[];
+  /** So large they are. */
+  readonly unit?: number;
+}
+
+/** What a file has of a base, page by page: what is neither the same nor changed is missing. */
+export function baseBlocks(baseBytes: number, { same = [], changed = [], unit = PAGE_BYTES }: Pages): Base['blocks'] {
+  const stateOf = (page: number) => {
+    if (page * unit >= baseBytes || changed.includes(page)) return 'changed';
+    return same.includes(page) ? 'same' : 'missing';
+  };
+  return {
+    baseBytes,
+    runs({ offset, length }) {
+      const runs = [];
+      for (let at = offset, end = at; at < offset + length; at = end) {
+        const page = Math.floor(at / unit);
+        end = Math.min(offset + length, (page + 1) * unit);
+        runs.push({ state: stateOf(page), offset: at, length: end - at } as const);
+      }
+      return runs;
     },
   };
 }

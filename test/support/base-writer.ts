@@ -1,7 +1,7 @@
 import { openSync, writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { PAGE_BYTES } from '#agent/cache/page-map.ts';
-import { BasePages } from '#agent/dirty/base-pages.ts';
+import { BaseBlocks } from '#agent/dirty/base-blocks.ts';
 
 /** A thread that writes each page of a base as a whole, at the moment at which another brings it. */
 const { memory, path, file, turn } = workerData as {
@@ -11,7 +11,7 @@ const { memory, path, file, turn } = workerData as {
   /** Twice the number of the page, and one more when it is this thread that waits. */
   readonly turn: Int32Array;
 };
-const pages = new BasePages(path, memory);
+const pages = new BaseBlocks(path, memory);
 const fd = openSync(file, 'r+');
 const bytes = Buffer.alloc(PAGE_BYTES, 'written');
 for (let offset = 0, at = 0; offset < pages.baseBytes; offset += PAGE_BYTES, at += 2) {
