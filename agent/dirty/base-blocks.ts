@@ -66,7 +66,9 @@ export class BaseBlocks {
     header.setFloat64(0, size);
     header.setFloat64(8, generation);
     new Uint8Array(memory, LOCK_BYTES + HEADER_BYTES).fill(isHere ? SAME : MISSING);
-    writeFileSync(path, Buffer.from(memory, LOCK_BYTES), { mode: PRIVATE });
+    // Whole, whenever this process is killed: another map may be there.
+    writeFileSync(`${path}.new`, Buffer.from(memory, LOCK_BYTES), { mode: PRIVATE });
+    renameSync(`${path}.new`, path);
     return new BaseBlocks(path, memory);
   }
 

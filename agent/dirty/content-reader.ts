@@ -57,13 +57,14 @@ export class ContentReader implements CachedFile {
     const length = Math.max(0, Math.min(into.length, size - offset));
     if (length === 0) return 0;
     const target = 'take' in into ? into.take() : into;
-    const { base, fd } = this.#file;
     const range = { offset, length };
-    for (const run of base?.runs(range) ?? [{ state: 'changed', ...range }]) {
-      const piece = target.subarray(run.offset - offset, run.offset - offset + run.length);
-      if (base && run.state === 'missing') await this.#readMissing(base, piece, run.offset, signal);
-      else piece.fill(0, (await readAt(fd, piece, 0, piece.length, run.offset)).bytesRead);
-    }
+    await this.#file.using(async (fd, base) => {
+      for (const run of base?.runs(range) ?? [{ state: 'changed', ...range }]) {
+        const piece = target.subarray(run.offset - offset, run.offset - offset + run.length);
+        if (base && run.state === 'missing') await this.#readMissing(base, piece, run.offset, signal);
+        else piece.fill(0, (await readAt(fd, piece, 0, piece.length, run.offset)).bytesRead);
+      }
+    });
     return length;
   }
 
@@ -77,19 +78,20 @@ export class ContentReader implements CachedFile {
   }
 
   /** Brings whole blocks of the base into the file. */
-  async fill(ranges: readonly BytesRange[]): Promise<void> {
-    const { base, fd } = this.#file;
-    if (!base) return;
-    for (const { offset, length } of ranges) {
-      const end = Math.min(offset + length, base.baseBytes);
-      for (let at = offset; at < end; at += PAGE_BYTES) {
-        const bytes = new Uint8Array(Math.min(PAGE_BYTES, end - at));
-        await this.#readBase(base, bytes, at);
-        base.bring({ offset: at, length: bytes.length }, (run) => {
-          writeWhole(fd, bytes.subarray(run.offset - at, run.offset - at + run.length), run.offset);
-        });
+  fill(ranges: readonly BytesRange[]): Promise<void> {
+    return this.#file.using(async (fd, base) => {
+      if (!base) return;
+      for (const { offset, length } of ranges) {
+        const end = Math.min(offset + length, base.baseBytes);
+        for (let at = offset; at < end; at += PAGE_BYTES) {
+          const bytes = new Uint8Array(Math.min(PAGE_BYTES, end - at));
+          await this.#readBase(base, bytes, at);
+          base.bring({ offset: at, length: bytes.length }, (run) => {
+            writeWhole(fd, bytes.subarray(run.offset - at, run.offset - at + run.length), run.offset);
+          });
+        }
       }
-    }
+    });
   }
 
   /** Behind the end of the base are zeros. */

@@ -1,4 +1,14 @@
-import { closeSync, constants, fdatasync, fstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { promisify } from 'node:util';
 import type { InodeId } from '#shared/model/ids.ts';
 import type { Inode, Nanos } from '#shared/model/inode.ts';
@@ -6,7 +16,7 @@ import type { RowOf } from '#shared/namespace/intent.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
 import { dirtyPath, mapPath } from './dirty-paths.ts';
 import { setTimes } from './local-calls.ts';
-import type { BaseBlocks } from './base-blocks.ts';
+import { BaseBlocks } from './base-blocks.ts';
 import type { UploadStream } from './stream.ts';
 
 const PRIVATE = 0o600;
@@ -49,9 +59,12 @@ export class DirtyFile {
   base: BaseBlocks | undefined;
   /** So far its writer has told that it is written. */
   toldTo = 0;
+  /** Its object may go, so what is here of it is not given up. */
+  staysHere = false;
   /** Sends it to its store while it is written. */
   stream: UploadStream | undefined;
   #fd: number | undefined;
+  #users = 0;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(dir: string, at: RowKey, inode: Known) {
@@ -141,6 +154,38 @@ export class DirtyFile {
     if (!before || !now || isSame(before, now)) return;
     this.#isModified = true;
     setTimes(this.fd, { mtime: before.mtime });
+  }
+
+  /** Until `act` has come to its end, the local file stays the one that it is. */
+  async using<Result>(act: (fd: number, base: BaseBlocks | undefined) => Promise<Result>): Promise<Result> {
+    this.#users++;
+    try {
+      return await act(this.fd, this.base);
+    } finally {
+      this.#users--;
+    }
+  }
+
+  /** Gives up what is here, if its store has all of it: it is written upon its object from now on, in another local file. */
+  rebase(): boolean {
+    if (this.#users > 0 || this.staysHere || this.stream || !this.isStored) return false;
+    const { size, generation, mtime } = this.row;
+    const empty = `${this.path}.new`;
+    const fd = openSync(empty, constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC, PRIVATE);
+    try {
+      ftruncateSync(fd, size);
+      setTimes(fd, { mtime });
+      const base = BaseBlocks.of(this.mapPath, { size, generation, isHere: false });
+      // By this map nothing is here, whichever of the two files a process after this one finds beside it.
+      renameSync(empty, this.path);
+      this.close();
+      this.base = base;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+    this.#fd = fd;
+    return true;
   }
 
   /** It goes on as another inode. */

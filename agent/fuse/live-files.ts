@@ -15,11 +15,11 @@ const NANOS_PER_MS = 1_000_000n;
 /** A file that is written through this mount: the local file says what its row does not yet. */
 export interface LiveFile {
   readonly node: Node;
-  readonly fd: number;
+  fd: number;
   /** Of the local file, by which one is told from another. */
-  readonly localInode: bigint;
+  localInode: bigint;
   /** Undefined: the whole file is here. */
-  readonly base: BaseBlocks | undefined;
+  base: BaseBlocks | undefined;
   /** So large it may become. */
   readonly sizeMax: number;
   /** Of its growth the main thread knows up to here. */
@@ -67,13 +67,9 @@ export class LiveFiles {
       return before;
     }
     if (before) closeLive(before);
-    const fd = openSync(dirtyPath(this.#dir, node.inodeId), constants.O_RDWR | constants.O_CREAT, PRIVATE);
-    const localInode = fstatSync(fd, { bigint: true }).ino;
     const live = {
       node,
-      fd,
-      localInode,
-      base: base && new BaseBlocks(mapPath(this.#dir, node.inodeId), base),
+      ...this.#opened(node, base),
       sizeMax: sizeMax ?? Number.POSITIVE_INFINITY,
       toldTo: 0,
       waiting: undefined,
@@ -86,6 +82,14 @@ export class LiveFiles {
     this.#means.nodes().pin(node);
     this.#means.onBegun(live);
     return live;
+  }
+
+  /** What was here of it is given up: it lies in another local file now. */
+  rebased(live: LiveFile, base: SharedArrayBuffer): void {
+    if (this.#files.get(live.node.inodeId) !== live || live.isSettled) return;
+    closeLive(live);
+    Object.assign(live, this.#opened(live.node, base));
+    this.#means.onBegun(live);
   }
 
   /** It was written when a process before served the mount, and is under way yet. */
@@ -155,6 +159,12 @@ export class LiveFiles {
       mtimeNanos: mtime.nanos,
       ...(isLater && { ctimeSeconds: ctime.seconds, ctimeNanos: ctime.nanos }),
     };
+  }
+
+  #opened({ inodeId }: Node, base: SharedArrayBuffer | undefined): Pick<LiveFile, 'fd' | 'localInode' | 'base'> {
+    const fd = openSync(dirtyPath(this.#dir, inodeId), constants.O_RDWR | constants.O_CREAT, PRIVATE);
+    const localInode = fstatSync(fd, { bigint: true }).ino;
+    return { fd, localInode, base: base && new BaseBlocks(mapPath(this.#dir, inodeId), base) };
   }
 
   #closeUnused(id: InodeId, live: LiveFile): void {

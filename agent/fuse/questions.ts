@@ -77,9 +77,11 @@ export type Question =
     }
   /** What closing a written file means, and fsync. */
   | { readonly ask: 'flush' | 'sync'; readonly id: InodeId }
-  /** Brings pages of a written file from the content that it is written upon. */
+  /** A written file that its store has is written upon its object from now on, and nothing of it is here. */
+  | { readonly ask: 'rebase'; readonly id: InodeId }
+  /** Brings blocks of a written file from the content that it is written upon. */
   | { readonly ask: 'fill'; readonly id: InodeId; readonly ranges: readonly BytesRange[] }
-  /** Reads a written file of which some pages are base. */
+  /** Reads a written file of which some blocks are base. */
   | { readonly ask: 'readWritten'; readonly id: InodeId; readonly offset: number; readonly size: number }
   /** Waits for room to write so many bytes. */
   | { readonly ask: 'room'; readonly bytes: number }
@@ -105,7 +107,7 @@ export interface WirePatch {
 
 /** Of a file that is open for writing. */
 export interface WrittenHere {
-  /** The pages that are not here. */
+  /** The blocks that are not here. */
   readonly base: SharedArrayBuffer | undefined;
   /** So large it may become, because of a quota. */
   readonly sizeMax: number | undefined;

@@ -195,6 +195,7 @@ export class Service {
       case 'write':
       case 'room':
       case 'fill':
+      case 'rebase':
       case 'flush':
       case 'sync':
         return this.#writing.answer(actor, question);

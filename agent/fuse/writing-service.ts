@@ -33,7 +33,10 @@ export class WritingService {
     this.#limits.close();
   }
 
-  async answer(actor: Actor, question: Ask<'create' | 'write' | 'room' | 'fill' | 'flush' | 'sync'>): Promise<Answer> {
+  async answer(
+    actor: Actor,
+    question: Ask<'create' | 'write' | 'room' | 'fill' | 'rebase' | 'flush' | 'sync'>,
+  ): Promise<Answer> {
     const { dirty } = this.#deps;
     switch (question.ask) {
       case 'create': {
@@ -50,6 +53,11 @@ export class WritingService {
       case 'fill':
         await dirty.reader(this.file(question.id)).fill(question.ranges);
         return { done: true };
+      case 'rebase': {
+        const file = this.file(question.id);
+        const base = await file.inTurn(async () => (file.rebase() ? file.base : undefined));
+        return { base: base?.memory, sizeMax: await this.#limits.of(file) };
+      }
       case 'flush':
         return { stored: await dirty.flush(this.file(question.id)) };
       case 'sync':
@@ -71,7 +79,9 @@ export class WritingService {
   /** What only the store has of a file that is open for writing comes here before its object goes. */
   async keepContent(id: InodeId | undefined): Promise<void> {
     const file = id === undefined ? undefined : this.#deps.dirty.get(id);
-    if (!file?.base?.isPartial || file.writers === 0) return;
+    if (!file || file.writers === 0) return;
+    file.staysHere = true;
+    if (!file.base?.isPartial) return;
     const all = file.base.runs({ offset: 0, length: file.base.baseBytes });
     const missing = all.filter(({ state }) => state === 'missing');
     await file.filling(() => this.#deps.dirty.reader(file).fill(missing));

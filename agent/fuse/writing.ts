@@ -27,6 +27,7 @@ import {
   writeLocally,
 } from './requests.ts';
 import type { Session } from './session.ts';
+import { changing, givingUpStored } from './upon-base.ts';
 
 const O_EXCL = 0o200;
 const CREATE_NAME = 56;
@@ -104,7 +105,7 @@ export class Writing {
   }
 
   #write(request: Request, live: LiveFile, range: BytesRange): void {
-    this.#changing(request, live, range, (bytes) => {
+    changing(this.#session, request, { live, range }, (bytes) => {
       const written = writeLocally(live, bytes, WRITE_DATA, range);
       this.#written(live, range);
       this.#session.reply.u32(OUT_HEADER, written);
@@ -116,7 +117,7 @@ export class Writing {
   truncate(request: Request, live: LiveFile, { size, done }: { readonly size: number; done(): void }): void {
     if (size > FILE_BYTES_MAX) throw new Refusal(errno.EFBIG);
     if (size > live.sizeMax) throw new Refusal(errno.EDQUOT);
-    this.#changing(request, live, cutRange(size), () => {
+    changing(this.#session, request, { live, range: cutRange(size) }, () => {
       locally(() => ftruncateSync(live.fd, size));
       tellCut(live, size, this.#tellOf(live));
       done();
@@ -130,7 +131,7 @@ export class Writing {
     if (!(mode & FALLOC_KEEP_SIZE) && range.offset + range.length > live.sizeMax) throw new Refusal(errno.EDQUOT);
     // Room alone changes no content.
     const changed = mode & ~FALLOC_KEEP_SIZE ? range : { offset: range.offset, length: 0 };
-    this.#changing(request, live, changed, () => {
+    changing(this.#session, request, { live, range: changed }, () => {
       locally(() => allocate(live.fd, mode, range.offset, range.length));
       if (changed.length > 0) this.#written(live, changed);
       this.#session.send(request.unique, 0);
@@ -145,45 +146,6 @@ export class Writing {
 
   #tellOf({ node }: LiveFile): (progress: Progress) => void {
     return (progress) => this.#session.post({ written: node.inodeId, progress });
-  }
-
-  /**
-   * Runs a change of content once the blocks that it changes in part are here. Blocks that it covers come to be here by it. `act` gets
-   * the request's bytes, which are those of another by the time of an answer.
-   */
-  #changing(request: Request, live: LiveFile, range: BytesRange, act: (bytes: Buffer) => void): void {
-    const { base } = live;
-    if (!base) return act(request.bytes);
-    const ranges = base.missingAtEnds(range);
-    const done = (bytes: Buffer) => base.change(range, () => act(bytes));
-    if (ranges.length === 0 && !live.waiting) return done(request.bytes);
-    const kept = Buffer.from(request.bytes.subarray(0, request.length));
-    const again = () => this.#changing({ ...request, bytes: kept }, live, range, act);
-    if (live.waiting) return void live.waiting.push(again);
-    this.#fill(request, live, { ranges, filled: () => done(kept) });
-  }
-
-  #fill(
-    request: Request,
-    live: LiveFile,
-    { ranges, filled }: { readonly ranges: readonly BytesRange[]; filled(): void },
-  ): void {
-    const session = this.#session;
-    live.waiting = [];
-    const goOn = () => {
-      const waiting = live.waiting ?? [];
-      live.waiting = undefined;
-      for (const each of waiting) session.guarded(request.unique, each);
-    };
-    const refused = (code: number) => {
-      session.error(request.unique, code);
-      goOn();
-    };
-    const answered = () => {
-      session.guarded(request.unique, filled);
-      goOn();
-    };
-    session.ask(request, { ask: 'fill', id: live.node.inodeId, ranges }, answered, refused);
   }
 
   /** Where data and holes are. What is not written here, or not all here, is all data. */
@@ -231,7 +193,7 @@ export class Writing {
     if (!live || live.isSettled || (ask === 'flush' && !isWriter)) return done();
     const answered = (answer: Answer) => {
       keepStored(live, answer);
-      done();
+      givingUpStored(session, request, live, done);
     };
     session.ask(request, { ask, id: node.inodeId }, answered, (code) =>
       before(() => session.error(request.unique, code)),

@@ -73,6 +73,31 @@ describe('a file of a mounted folder that is open for writing', () => {
     expect((await readFile(at('large'))).equals(Buffer.alloc(3 * MIB + 7, 'x'))).toBe(true);
   });
 
+  it('is given up in a small cache, as far as its store has it, when others close it', async () => {
+    await stage.clear();
+    await enter();
+    const expected = Buffer.alloc(6 * MIB, 'x');
+    await writeFile(kept('large'), expected);
+    await stage.start([source], { set: { 'cache.size': '4MiB' } });
+    await using file = await open(at('large'), 'r+');
+    const isAsExpected = async () => {
+      const bytes = Buffer.alloc(expected.length);
+      for (let read = 0; read < bytes.length;) read += (await file.read(bytes, read, MIB, read)).bytesRead;
+      return bytes.equals(expected);
+    };
+    for (let offset = 3; offset < expected.length; offset += MIB / 4) {
+      const length = MIB / 8;
+      expected.fill(`${offset}`, offset, offset + length);
+      const other = await open(at('large'), 'r+');
+      await other.write(expected, offset, length, offset);
+      await other.close();
+      await file.write(expected, offset + length, 1, offset + length);
+    }
+    expect(await isAsExpected()).toBe(true);
+    await unlink(at('large'));
+    expect(await isAsExpected()).toBe(true);
+  });
+
   it('shows what is written to it to who has had it open before, however much has been read since', async () => {
     await stage.clear();
     await enter();
