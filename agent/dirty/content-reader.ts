@@ -1,6 +1,6 @@
 import { read, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { LeatError } from '#shared/model/faults.ts';
+import { isFault, LeatError } from '#shared/model/faults.ts';
 import { ROOT } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import type { Found, Namespace } from '#shared/namespace/namespace.ts';
@@ -101,14 +101,25 @@ export class ContentReader implements CachedFile {
     into.fill(0, length);
   }
 
+  /** What an upload of ours has just put in the place of what was there has the same bytes where nothing was written. */
   async #readBase(base: BaseBlocks, into: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
+    try {
+      await this.#readObject(base, into, offset, signal);
+    } catch (error) {
+      if (!isFault(error, 'changed')) throw error;
+      await this.#file.inTurn(async () => {});
+      await this.#readObject(base, into, offset, signal);
+    }
+  }
+
+  async #readObject(base: BaseBlocks, into: Uint8Array, offset: number, signal?: AbortSignal): Promise<void> {
     const { cache, fetchFor } = this.#deps;
     const found = await this.#means.find();
     if (!found) throw new LeatError('unavailable', 'the file was removed, and what was not read of it with it');
     const { id } = found.inode;
     const { dirty: _, ...stored } = found.inode;
-    const key = { id, generation: base.baseGeneration };
-    const cached = cache.open(key, base.baseBytes, fetchFor({ ...found, inode: stored }));
+    const { size, generation } = this.#file.object ?? { size: base.baseBytes, generation: base.baseGeneration };
+    const cached = cache.open({ id, generation }, size, fetchFor({ ...found, inode: stored }));
     try {
       if ((await cached.read(into, offset, signal)) < into.length) {
         throw new LeatError('changed', 'the content that was written upon ends too early');

@@ -55,6 +55,8 @@ export class DirtyFile {
   writers = 0;
   /** It has been written, whatever its times say: they were set since. */
   #isModified = false;
+  /** What its store has of it, which is not read by another size; undefined: what a process before has written down of its base. */
+  object: Pick<Inode, 'size' | 'generation'> | undefined;
   /** Undefined: all of it is here. */
   base: BaseBlocks | undefined;
   /** So far its writer has told that it is written. */
@@ -73,6 +75,7 @@ export class DirtyFile {
     this.at = at;
     this.row = inode;
     this.isDirty = inode.dirty !== undefined;
+    if (!this.isDirty) this.object = inode;
   }
 
   get path(): string {

@@ -42,6 +42,7 @@ export async function persist(deps: PersistDeps & Journaled, file: DirtyFile): P
     if (!store) throw new LeatError('unavailable', `${toText(found.path)}: its store is not mounted any more`);
     try {
       const entry = await send(store, file, { upload, stamp, journal });
+      file.object = { size: stamp.size, generation: upload.inode.generation };
       file.isNow(await namespace.finishUpload(SELF, found.path, upload, entry));
       return file.isDirty ? 'postponed' : 'stored';
     } catch (error) {

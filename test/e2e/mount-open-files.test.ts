@@ -1,4 +1,4 @@
-import { appendFile, link, mkdir, open, readdir, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { appendFile, link, mkdir, open, readdir, readFile, rename, stat, truncate, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cliOn } from '../support/cli.ts';
@@ -96,6 +96,21 @@ describe('a file of a mounted folder that is open for writing', () => {
     expect(await isAsExpected()).toBe(true);
     await unlink(at('large'));
     expect(await isAsExpected()).toBe(true);
+  });
+
+  it('shows what is only in its store after others have cut it and closed it', async () => {
+    await stage.clear();
+    await enter();
+    await writeFile(kept('large'), Buffer.alloc(6 * MIB, 'x'));
+    await stage.start([source], { set: { 'cache.size': '4MiB' } });
+    await using file = await open(at('large'), 'r+');
+    await truncate(at('large'), 2.5 * MIB);
+    await using other = await open(at('large'), 'r+');
+    await other.write('y', 0);
+    await other.close();
+    const bytes = Buffer.alloc(MIB);
+    expect((await file.read(bytes, 0, MIB, 2 * MIB)).bytesRead).toBe(MIB / 2);
+    expect(bytes.subarray(0, MIB / 2).equals(Buffer.alloc(MIB / 2, 'x'))).toBe(true);
   });
 
   it('shows what is written to it to who has had it open before, however much has been read since', async () => {
