@@ -24,7 +24,7 @@ export interface LiveFile {
   readonly sizeMax: number;
   /** Of its growth the main thread knows up to here. */
   toldTo: number;
-  /** Blocks are being brought: who changes the file waits for them. */
+  /** Blocks are being brought, or given up: who changes the file waits for that. */
   waiting: (() => void)[] | undefined;
   writers: number;
   /** Who has it open by way of us. */

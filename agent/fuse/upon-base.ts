@@ -25,7 +25,8 @@ export function changing(
   if (ranges.length === 0 && !live.waiting) return done(request.bytes);
   const kept = Buffer.from(request.bytes.subarray(0, request.length));
   if (live.waiting) {
-    return void live.waiting.push(() => changing(session, { ...request, bytes: kept }, { live, range }, act));
+    const again = () => changing(session, { ...request, bytes: kept }, { live, range }, act);
+    return void live.waiting.push(() => session.guarded(request.unique, again));
   }
   const refused = (code: number) => session.error(request.unique, code);
   const question = { ask: 'fill', id: live.node.inodeId, ranges } as const;
@@ -63,7 +64,7 @@ function whileOthersWait(
   const goOn = () => {
     const waiting = live.waiting ?? [];
     live.waiting = undefined;
-    for (const each of waiting) session.guarded(request.unique, each);
+    for (const each of waiting) each();
   };
   session.ask(
     request,
