@@ -6,6 +6,7 @@ import { toText } from '#shared/model/names.ts';
 import type { Found } from '#shared/namespace/namespace.ts';
 import type { WrittenFile } from '#shared/namespace/written.ts';
 import type { RowKey } from '#shared/ports/metastore.ts';
+import { clockTickMs } from './clock-tick.ts';
 import { keptBeside, replacedBy } from './conflicts.ts';
 import { followRows, type FollowDeps } from './follow-rows.ts';
 import { type CommitDeps, committed } from './commit-file.ts';
@@ -38,7 +39,7 @@ export class DirtyFiles {
   /** How much more may be written. */
   readonly room: HeldRoom;
   readonly #settledListeners = new Set<(settled: Settled) => void>();
-  readonly #deps: DirtyFilesDeps & { readonly journal: Journal };
+  readonly #deps: DirtyFilesDeps & { readonly journal: Journal; readonly tickMs: number };
   readonly #files = new Map<InodeId, DirtyFile>();
   readonly #recovered: DirtyFile[] = [];
   readonly #opening = new Map<InodeId, Promise<unknown>>();
@@ -51,7 +52,7 @@ export class DirtyFiles {
     this.room = new HeldRoom(deps.cache, { written: () => this.#files.values(), mayCome: () => this.#behind.size > 0 });
     makeShards(deps.dir);
     const journal = new Journal(`${deps.dir}/journal`);
-    this.#deps = { ...deps, journal };
+    this.#deps = { ...deps, journal, tickMs: clockTickMs(deps.dir) };
     this.#unsubscribe = followRows(deps, {
       files: this.#files,
       journal,

@@ -9,12 +9,15 @@ import { type DirtyFile, isSame, type Stamp } from './dirty-file.ts';
 import type { Journal } from './journal.ts';
 import { uploadFile } from './upload.ts';
 
-/** A clock of the kernel's that ticks slowly shows two writes in one tick as one. */
-const TICK_MS = 20;
 const ATTEMPTS_MAX = 20;
 
 interface Journaled {
   readonly journal: Pick<Journal, 'begin' | 'over'>;
+}
+
+interface LocalClock {
+  /** So long two writes may show as one. */
+  readonly tickMs: number;
 }
 
 export interface PersistDeps {
@@ -26,13 +29,13 @@ export interface PersistDeps {
 export type Persisted = 'stored' | 'postponed' | 'gone' | { readonly conflict: Found };
 
 /** Brings what was written to the store: a content that nobody changed while it was read, and never over one that is not known. */
-export async function persist(deps: PersistDeps & Journaled, file: DirtyFile): Promise<Persisted> {
-  const { namespace, storeOf, journal } = deps;
+export async function persist(deps: PersistDeps & Journaled & LocalClock, file: DirtyFile): Promise<Persisted> {
+  const { namespace, storeOf, journal, tickMs } = deps;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const found = file.rowOf && (await namespace.find(file.rowOf));
     if (!found) return 'gone';
     if (!found.inode.dirty) return 'stored';
-    const stamp = await settledStamp(file);
+    const stamp = await settledStamp(file, tickMs);
     if (!stamp) return 'gone';
     // The row comes first: it says what the object is going to be.
     if (!isSame(stamp, found.inode)) return 'postponed';
@@ -59,7 +62,7 @@ export async function persist(deps: PersistDeps & Journaled, file: DirtyFile): P
 
 /** For whom a conflict is a failure. */
 export async function demandPersisted(
-  deps: PersistDeps & { readonly journal: Journal },
+  deps: PersistDeps & Journaled & LocalClock,
   file: DirtyFile,
   path: Path,
 ): Promise<void> {
@@ -72,11 +75,11 @@ export async function demandPersisted(
   throw new LeatError('changed', `${toText(path)}: ${what}`);
 }
 
-async function settledStamp(file: DirtyFile): Promise<Stamp | undefined> {
+async function settledStamp(file: DirtyFile, tickMs: number): Promise<Stamp | undefined> {
   const stamp = file.stat();
   const age = stamp ? Date.now() - Number(stamp.mtime / 1_000_000n) : 0;
-  if (!stamp || file.writers === 0 || age < 0 || age > TICK_MS) return stamp;
-  await sleep(TICK_MS);
+  if (!stamp || file.writers === 0 || age < 0 || age >= tickMs) return stamp;
+  await sleep(tickMs);
   return file.stat();
 }
 
