@@ -1,10 +1,12 @@
-import type { Fingerprint } from '#shared/model/inode.ts';
+import type { Fingerprint, Nanos } from '#shared/model/inode.ts';
 import type { StoreAttributes, StoreEntry } from '#shared/ports/under-store.ts';
 import type { BytesRange } from './base-blocks.ts';
 import { bytesOf, type Place, rangeSource, readInto } from './part-source.ts';
 import { type LocalContent, spansOf } from './local-content.ts';
 
 const WINDOW_BYTES = 4 << 20;
+/** Node sets the time of a file by a number of seconds that tells quarters of a microsecond: a folder keeps it as nearly as that. */
+const TIME_SLACK_NS = 1000n;
 
 interface Ours extends Place {
   readonly content: LocalContent;
@@ -13,7 +15,7 @@ interface Ours extends Place {
 
 /**
  * The object that stands in the way of an upload, when it is what was to be uploaded: this agent brought it there, and died or lost the
- * answer before it could say so. What is not here of it cannot be compared with a base that is gone; the time to the nanosecond vouches for it.
+ * answer before it could say so. What is not here of it cannot be compared with a base that is gone; its time vouches for it.
  */
 export async function sameObject(ours: Ours): Promise<StoreEntry | undefined> {
   const { store, key, content, attributes } = ours;
@@ -24,7 +26,7 @@ export async function sameObject(ours: Ours): Promise<StoreEntry | undefined> {
     const spans = spansOf({ offset, length: Math.min(WINDOW_BYTES, content.size - offset) }, content.base);
     const here = spans.filter(({ from }) => from === 'file');
     isAllHere &&= here.length === spans.length;
-    if (!isAllHere && there.mtime !== attributes.mtime) return undefined;
+    if (!isAllHere && !isNearly(there.mtime, attributes.mtime)) return undefined;
     if (!(await areSame(ours, there.fingerprint, here))) return undefined;
   }
   return there;
@@ -42,4 +44,10 @@ async function areSame(ours: Ours, fingerprint: Fingerprint, ranges: readonly By
     if (!there.subarray(offset - all.offset, offset - all.offset + length).equals(here)) return false;
   }
   return true;
+}
+
+function isNearly(a: Nanos | undefined, b: Nanos | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  const apart = a - b;
+  return apart > -TIME_SLACK_NS && apart < TIME_SLACK_NS;
 }

@@ -151,12 +151,14 @@ describe.each(STORE_KINDS)('a dirty file goes to a store: %s', (kind) => {
   it.each([2 * PAGE_BYTES, SIZE])('and is known, when it had arrived before (%i bytes)', async (size) => {
     file = scratchFile(size);
     file.fill(3, 1);
-    const entry = await uploadFile(job(size));
-    expect(await uploadFile(job(size))).toEqual(entry);
+    // Not all stores keep a time to the nanosecond.
+    const written = { ...ATTRIBUTES, mtime: 1_600_000_000_123_456_789n };
+    const entry = await uploadFile(job(size, { attributes: written }));
+    expect(await uploadFile(job(size, { attributes: written }))).toEqual(entry);
     const when = 'gone' as Fingerprint;
-    expect(await uploadFile(job(size, { when }))).toEqual(entry);
+    expect(await uploadFile(job(size, { when, attributes: written }))).toEqual(entry);
     const content = { fd: file.fd, size, base: { fingerprint: when, blocks: baseBlocks(size, { changed: [1] }) } };
-    expect(await uploadFile(job(size, { when, content }))).toEqual(entry);
+    expect(await uploadFile(job(size, { when, content, attributes: written }))).toEqual(entry);
     const attributes = { ...ATTRIBUTES, mtime: 1_700_000_000_000_000_000n };
     await expect(uploadFile(job(size, { when, content, attributes }))).rejects.toMatchObject({ kind: 'changed' });
     file.fill(4, 0);
