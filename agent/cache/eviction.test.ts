@@ -55,6 +55,13 @@ describe('eviction', () => {
     expect(queues.size).toBe(19);
   });
 
+  it('finds the one that is not busy though it was used again', () => {
+    const queues = new EvictionQueues(CAPACITY);
+    const [busy, used] = [queues.add(1, 1, true), queues.add(2, 1, true)];
+    queues.touch(used);
+    expect(queues.evict((slot) => slot === busy)).toBe(used);
+  });
+
   it('evicts each unit exactly once, whatever has happened to it', () => {
     const act = fc.oneof(
       fc.record({ act: fc.constant('add' as const), hash: fc.nat(40), weight: fc.nat(30), proven: fc.boolean() }),

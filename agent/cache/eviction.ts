@@ -87,6 +87,8 @@ export class EvictionQueues {
         this.#move(slot, queue);
       } else if (look < LOOKS_MAX && this.#staysFor(slot, queue)) {
         this.#move(slot, MAIN);
+        // Behind those that are busy: to come to it again, they are met once more.
+        busy[MAIN] = 0;
       } else {
         if (queue === SMALL) this.#ghost.add(this.#at(this.#hash, slot));
         this.remove(slot);
