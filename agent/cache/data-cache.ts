@@ -46,6 +46,8 @@ export interface DataCache {
   cachedBytes(key: CacheKey): number;
   /** A reader got at a sealed content without us (`openSealed`): it counts as a use. */
   touched(key: CacheKey): void;
+  /** A reader has it open without us (`openSealed`). */
+  isHeld(key: CacheKey): boolean;
   /** Drops a content, at once or when its last user closes it. */
   drop(key: CacheKey): void;
   /**

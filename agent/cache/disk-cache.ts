@@ -161,6 +161,10 @@ export class DiskCache implements DataCache {
     }
   }
 
+  isHeld(key: CacheKey): boolean {
+    return this.#options.isHeld?.(key) === true;
+  }
+
   hold(bytes: number): void {
     this.#index.hold(Math.ceil(bytes / BLOCK_BYTES));
   }
@@ -213,7 +217,7 @@ export class DiskCache implements DataCache {
 
   #isBusy(unit: string): boolean {
     const { content, key, slice } = parseUnit(unit);
-    const isHeld = slice === undefined && this.#options.isHeld?.(key) === true;
+    const isHeld = slice === undefined && this.isHeld(key);
     return isHeld || (this.#uses.get(content)?.content.isBusy(slice) ?? false);
   }
 

@@ -39,7 +39,7 @@ export async function takenOver(deps: TakeOverDeps, found: Found, { at, isTrunca
   const file = new DirtyFile(dir, at, inode);
   const isStored = inode.fingerprint !== undefined;
   if (inode.dirty) file.base = BaseBlocks.find(file.mapPath, file.stat()?.size ?? 0);
-  else if (isStored && !isTruncated && inode.size > cache.usage().capacityBytes * WHOLE_SHARE_MAX) {
+  else if (isStored && !isTruncated && isTooLarge(cache, inode)) {
     makePartial(file, inode);
   } else if (cache.takeOver(inode, inode.size, file.path)) {
     const isWorthIt = isStored && !isTruncated && inode.size > WHOLE_BYTES_MAX;
@@ -49,6 +49,11 @@ export async function takenOver(deps: TakeOverDeps, found: Found, { at, isTrunca
   // So that a write shows.
   setTimes(file.fd, { mtime: inode.mtime });
   return file;
+}
+
+/** The kernel maps one local file of a node, so what it has open of it has to be the one that is written. */
+function isTooLarge(cache: DataCache, inode: Inode): boolean {
+  return inode.size > cache.usage().capacityBytes * WHOLE_SHARE_MAX && !cache.isHeld(inode);
 }
 
 /** False: the cache has no room for it. */

@@ -193,6 +193,8 @@ export class Writing {
     if (!live || live.isSettled || (ask === 'flush' && !isWriter)) return done();
     const answered = (answer: Answer) => {
       keepStored(live, answer);
+      // What the kernel has open by itself is what it maps.
+      if (this.#open.backings.isOpen(node)) return done();
       givingUpStored(session, request, live, done);
     };
     session.ask(request, { ask, id: node.inodeId }, answered, (code) =>
