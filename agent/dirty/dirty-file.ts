@@ -67,6 +67,7 @@ export class DirtyFile {
   stream: UploadStream | undefined;
   #fd: number | undefined;
   #users = 0;
+  #closesLater = false;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(dir: string, at: RowKey, inode: Known) {
@@ -165,7 +166,7 @@ export class DirtyFile {
     try {
       return await act(this.fd, this.base);
     } finally {
-      this.#users--;
+      if (--this.#users === 0 && this.#closesLater) this.close();
     }
   }
 
@@ -210,7 +211,9 @@ export class DirtyFile {
 
   close(): void {
     this.base?.close();
-    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#closesLater = this.#users > 0;
+    if (this.#closesLater || this.#fd === undefined) return;
+    closeSync(this.#fd);
     this.#fd = undefined;
   }
 

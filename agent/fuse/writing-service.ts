@@ -84,7 +84,11 @@ export class WritingService {
     if (!file.base?.isPartial) return;
     const all = file.base.runs({ offset: 0, length: file.base.baseBytes });
     const missing = all.filter(({ state }) => state === 'missing');
-    await file.filling(() => this.#deps.dirty.reader(file).fill(missing));
+    try {
+      await file.filling(() => this.#deps.dirty.reader(file).fill(missing));
+    } catch (error) {
+      if (this.#deps.dirty.get(file.id) === file) throw error; // else it was closed meanwhile, and nobody misses it
+    }
   }
 
   release(id: InodeId): void {
