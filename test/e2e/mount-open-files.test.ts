@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { cliOn } from '../support/cli.ts';
+import { HAS_PYTHON, run } from '../support/run.ts';
 import { type MountStage, openMountStage } from '../support/mounted.ts';
 
 const MIB = 1 << 20;
@@ -125,6 +126,23 @@ describe('a file of a mounted folder that is open for writing', () => {
     expect((await file.read(bytes, 0, MIB, 2 * MIB)).bytesRead).toBe(MIB / 2);
     expect(bytes.subarray(0, MIB / 2).equals(Buffer.alloc(MIB / 2, 'x'))).toBe(true);
   });
+
+  it.skipIf(!HAS_PYTHON)(
+    'is mapped where it is written, while the kernel reads it from a small cache by itself',
+    async () => {
+      await stage.clear();
+      await enter();
+      await writeFile(kept('mapped'), Buffer.alloc(MIB + 1, 'x'));
+      await stage.start([source], { set: { 'cache.size': '3MiB' } });
+      expect(await readFile(at('mapped'))).toHaveLength(MIB + 1);
+    await using file = await open(at('mapped'));
+      expect((await file.read(Buffer.alloc(9), 0, 9, 0)).bytesRead).toBe(9);
+      const code = `import mmap\nwith open(${JSON.stringify(at('mapped'))}, 'r+b') as f:\n  m = mmap.mmap(f.fileno(), 0)\n  m[:4] = b'here'\n  m.flush()`;
+      await run('python3', ['-c', code]);
+      expect((await readFile(at('mapped'))).subarray(0, 6).toString()).toBe('herexx');
+      await expect.poll(async () => (await readFile(kept('mapped'))).subarray(0, 6).toString(), SOON).toBe('herexx');
+    },
+  );
 
   it('shows what is written to it to who has had it open before, however much has been read since', async () => {
     await stage.clear();
