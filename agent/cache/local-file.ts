@@ -89,9 +89,7 @@ export class LocalFile {
   }
 
   write(bytes: Uint8Array, position: number): void {
-    for (let done = 0; done < bytes.length;) {
-      done += writeSync(this.#fd, bytes, done, bytes.length - done, position + done);
-    }
+    writeWhole(this.#fd, bytes, position);
   }
 
   /** At once when the kernel has the bytes in memory, else through libuv; short where the file ends too early. */
@@ -188,4 +186,9 @@ export function readTrailer(path: string): Trailer | undefined {
   } finally {
     if (fd !== undefined) closeSync(fd);
   }
+}
+
+/** pwrite(2) of all of it. */
+export function writeWhole(fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }

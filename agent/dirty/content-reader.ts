@@ -1,13 +1,15 @@
-import { read, writeSync } from 'node:fs';
+import { read } from 'node:fs';
 import { promisify } from 'node:util';
 import { isFault, LeatError } from '#shared/model/faults.ts';
 import { ROOT } from '#shared/model/ids.ts';
 import type { Name } from '#shared/model/names.ts';
 import type { Found, Namespace } from '#shared/namespace/namespace.ts';
 import type { CachedFile, DataCache, Fetch, Room } from '../cache/data-cache.ts';
+import { writeWhole } from '../cache/local-file.ts';
 import { PAGE_BYTES } from '../cache/page-map.ts';
 import { DirtyFile } from './dirty-file.ts';
 import { BaseBlocks, type BytesRange } from './base-blocks.ts';
+import { spansOf } from './local-content.ts';
 
 const readAt = promisify(read);
 
@@ -57,12 +59,11 @@ export class ContentReader implements CachedFile {
     const length = Math.max(0, Math.min(into.length, size - offset));
     if (length === 0) return 0;
     const target = 'take' in into ? into.take() : into;
-    const range = { offset, length };
     await this.#file.using(async (fd, base) => {
-      for (const run of base?.runs(range) ?? [{ state: 'changed', ...range }]) {
-        const piece = target.subarray(run.offset - offset, run.offset - offset + run.length);
-        if (base && run.state === 'missing') await this.#readMissing(base, piece, run.offset, signal);
-        else piece.fill(0, (await readAt(fd, piece, 0, piece.length, run.offset)).bytesRead);
+      for (const span of spansOf({ offset, length }, base)) {
+        const piece = target.subarray(span.offset - offset, span.offset - offset + span.length);
+        if (base && span.from === 'base') await this.#readMissing(base, piece, span.offset, signal);
+        else piece.fill(0, (await readAt(fd, piece, 0, piece.length, span.offset)).bytesRead);
       }
     });
     return length;
@@ -87,7 +88,7 @@ export class ContentReader implements CachedFile {
           const bytes = new Uint8Array(Math.min(PAGE_BYTES, end - at));
           await this.#readBase(base, bytes, at);
           base.bring({ offset: at, length: bytes.length }, (run) => {
-            writeWhole(fd, bytes.subarray(run.offset - at, run.offset - at + run.length), run.offset);
+            keep(fd, bytes.subarray(run.offset - at, run.offset - at + run.length), run.offset);
           });
         }
       }
@@ -130,9 +131,9 @@ export class ContentReader implements CachedFile {
   }
 }
 
-function writeWhole(fd: number, bytes: Uint8Array, offset: number): void {
+function keep(fd: number, bytes: Uint8Array, offset: number): void {
   try {
-    for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, offset + done);
+    writeWhole(fd, bytes, offset);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
     throw new LeatError('noSpace', 'the disk of the cache is full; make room on it', { cause: error });

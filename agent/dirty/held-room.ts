@@ -3,9 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LeatError } from '#shared/model/faults.ts';
 import type { DataCache } from '../cache/data-cache.ts';
 import type { DirtyFile } from './dirty-file.ts';
+import { STAT_BLOCK_BYTES } from './local-calls.ts';
 
-/** As `stat` counts. */
-const BLOCK_BYTES = 512;
 const LOOK_MS = 250;
 const LOOKS_MAX = 300;
 const PAUSE_MS = 100;
@@ -44,14 +43,14 @@ export class HeldRoom {
     for (const entry of await readdir(dir, { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue;
       const found = await stat(`${entry.parentPath}/${entry.name}`).catch(() => undefined);
-      if (found) this.#cache.hold(found.blocks * BLOCK_BYTES);
+      if (found) this.#cache.hold(found.blocks * STAT_BLOCK_BYTES);
     }
     this.#tell();
   }
 
   /** A file begins to be written, or goes on. What it has already is counted, unless it is new here. */
   begin(file: DirtyFile, isNew: boolean): void {
-    this.#held.set(file, isNew ? 0 : file.blocks * BLOCK_BYTES);
+    this.#held.set(file, isNew ? 0 : file.blocks * STAT_BLOCK_BYTES);
     if (isNew) this.#count(file);
     this.#timer ??= setInterval(() => this.look(), LOOK_MS).unref();
   }
@@ -65,7 +64,7 @@ export class HeldRoom {
 
   /** It is about to leave, whether it rests or not. */
   gone(file: DirtyFile): void {
-    this.#cache.hold(-(this.#held.get(file) ?? file.blocks * BLOCK_BYTES));
+    this.#cache.hold(-(this.#held.get(file) ?? file.blocks * STAT_BLOCK_BYTES));
     this.#held.delete(file);
     if (this.#held.size === 0) this.#stop();
   }
@@ -96,7 +95,7 @@ export class HeldRoom {
 
   #count(file: DirtyFile): void {
     const before = this.#held.get(file) ?? 0;
-    const now = file.blocks * BLOCK_BYTES;
+    const now = file.blocks * STAT_BLOCK_BYTES;
     if (now !== before) this.#cache.hold(now - before);
     this.#held.set(file, now);
   }

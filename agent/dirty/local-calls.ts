@@ -4,6 +4,8 @@ import { LeatError } from '#shared/model/faults.ts';
 
 /** libc, for what Node lacks of local files; undefined where koffi cannot be loaded. */
 const c = await load();
+/** What `blocks` of a stat are of, whatever the file system. */
+export const STAT_BLOCK_BYTES = 512;
 const OMIT = { seconds: 0, nanos: (1 << 30) - 2 };
 const NANOS = 1_000_000_000n;
 

@@ -33,7 +33,7 @@ it('copies what did not change, and takes each other byte from where it is', () 
       const end = wanted.offset + wanted.length;
       expect(isInBase(wanted, base)).toBe(end <= baseBytes && !bytes.some(isChanged));
       let at = wanted.offset;
-      for (const span of spansOf(wanted, base)) {
+      for (const span of spansOf(wanted, base.blocks)) {
         const isRight = [...probes(span.offset, span.length)].every((byte) => isHere(byte) === (span.from === 'file'));
         expect([span.offset, isRight]).toEqual([at, true]);
         at += span.length;

@@ -26,7 +26,7 @@ export function isInBase(range: BytesRange, base: Base | undefined): boolean {
 }
 
 /** Where the bytes of a range are. */
-export function spansOf(range: BytesRange, base: Base | undefined): Span[] {
-  const runs = base?.blocks.runs(range) ?? [{ state: 'changed', ...range }];
+export function spansOf(range: BytesRange, blocks: Pick<BaseBlocks, 'runs'> | undefined): Span[] {
+  const runs = blocks?.runs(range) ?? [{ state: 'changed', ...range }];
   return runs.map(({ state, ...run }) => ({ from: state === 'missing' ? 'base' : 'file', ...run }));
 }

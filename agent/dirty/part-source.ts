@@ -41,7 +41,7 @@ interface Piece {
 
 /** All that is missing here is asked for at once, with what lies between: a request for each run of it would take longer. */
 async function readPiece(place: Place, content: LocalBytes, { piece, at }: Piece): Promise<void> {
-  const spans = spansOf({ offset: at, length: piece.length }, content.base);
+  const spans = spansOf({ offset: at, length: piece.length }, content.base?.blocks);
   const missing = spans.filter(({ from }) => from === 'base');
   const [first, last] = [missing[0], missing.at(-1)];
   if (first && last) {

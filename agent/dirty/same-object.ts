@@ -21,12 +21,10 @@ export async function sameObject(ours: Ours): Promise<StoreEntry | undefined> {
   const { store, key, content, attributes } = ours;
   const there = await store.stat(key);
   if (there?.kind !== 'file' || there.size !== content.size || there.fingerprint === undefined) return undefined;
-  let isAllHere = true;
   for (let offset = 0; offset < content.size; offset += WINDOW_BYTES) {
-    const spans = spansOf({ offset, length: Math.min(WINDOW_BYTES, content.size - offset) }, content.base);
+    const spans = spansOf({ offset, length: Math.min(WINDOW_BYTES, content.size - offset) }, content.base?.blocks);
     const here = spans.filter(({ from }) => from === 'file');
-    isAllHere &&= here.length === spans.length;
-    if (!isAllHere && !isNearly(there.mtime, attributes.mtime)) return undefined;
+    if (here.length < spans.length && !isNearly(there.mtime, attributes.mtime)) return undefined;
     if (!(await areSame(ours, there.fingerprint, here))) return undefined;
   }
   return there;

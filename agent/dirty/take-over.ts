@@ -37,13 +37,12 @@ export async function takenOver(deps: TakeOverDeps, found: Found, { at, isTrunca
     throw new LeatError('busy', `${toText(path)}: agent ${inode.dirty.holder} has not stored yet what it wrote`);
   }
   const file = new DirtyFile(dir, at, inode);
-  const isStored = inode.fingerprint !== undefined;
+  const mayHaveBase = inode.fingerprint !== undefined && !isTruncated;
   if (inode.dirty) file.base = BaseBlocks.find(file.mapPath, file.stat()?.size ?? 0);
-  else if (isStored && !isTruncated && isTooLarge(cache, inode)) {
-    makePartial(file, inode);
-  } else if (cache.takeOver(inode, inode.size, file.path)) {
-    const isWorthIt = isStored && !isTruncated && inode.size > WHOLE_BYTES_MAX;
-    if (isWorthIt) file.base = BaseBlocks.of(file.mapPath, { ...inode, isHere: true });
+  else if (mayHaveBase && isTooLarge(cache, inode)) makePartial(file, inode);
+  else if (cache.takeOver(inode, inode.size, file.path)) {
+    if (mayHaveBase && inode.size > WHOLE_BYTES_MAX)
+      file.base = BaseBlocks.of(file.mapPath, { ...inode, isHere: true });
   } else if (isTruncated || inode.size === 0) makeEmpty(file);
   else if (inode.size > WHOLE_BYTES_MAX || !(await load(deps, found, file))) makePartial(file, inode);
   // So that a write shows.
@@ -71,7 +70,7 @@ function makeEmpty({ path }: DirtyFile): void {
   closeSync(openSync(path, constants.O_CREAT | constants.O_TRUNC | constants.O_RDWR, PRIVATE));
 }
 
-/** What is not written is not fetched, unless a page is written in part. */
+/** What is not written is not fetched, unless a block is written in part. */
 function makePartial(file: DirtyFile, inode: Inode): void {
   file.base = BaseBlocks.of(file.mapPath, { ...inode, isHere: false });
   makeEmpty(file);

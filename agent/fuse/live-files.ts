@@ -105,9 +105,8 @@ export class LiveFiles {
     const live = this.get(node);
     if (!live) return;
     live.writers--;
-    if (!live.stored) return;
-    const { size, mtimeNs } = fstatSync(live.fd, { bigint: true });
-    if (isSame(live.stored.stamp, { size: Number(size), mtime: mtimeNs })) this.settled(live.stored, false);
+    const stored = asStored(live);
+    if (stored) this.settled(stored, false);
   }
 
   settled({ id, generation, stamp }: Settled, isDirty = existsSync(dirtyPath(this.#dir, id))): void {
@@ -172,6 +171,13 @@ export class LiveFiles {
     this.#files.delete(id);
     closeLive(live);
   }
+}
+
+/** What its last close has brought to its store, unless it has been written since. */
+export function asStored({ fd, stored }: LiveFile): Settled | undefined {
+  if (!stored) return undefined;
+  const { size, mtimeNs } = fstatSync(fd, { bigint: true });
+  return isSame(stored.stamp, { size: Number(size), mtime: mtimeNs }) ? stored : undefined;
 }
 
 function closeLive({ fd, base }: LiveFile): void {

@@ -124,6 +124,8 @@ export type Answer =
   | Capacity
   /** Of a flush, if all of the file is in its store now. */
   | { readonly stored: Settled | undefined }
+  /** The blocks of the new base; undefined: it stays as it is. */
+  | { readonly rebased: SharedArrayBuffer | undefined }
   /** The main thread has replied to the kernel by itself. */
   | { readonly done: true };
 

@@ -1,13 +1,10 @@
 import { fstatSync } from 'node:fs';
 import type { BytesRange } from '../dirty/base-blocks.ts';
-import { isSame } from '../dirty/dirty-file.ts';
-import type { LiveFile } from './live-files.ts';
+import { STAT_BLOCK_BYTES } from '../dirty/local-calls.ts';
+import { asStored, type LiveFile } from './live-files.ts';
 import type { Answer, Question } from './questions.ts';
 import type { Request } from './requests.ts';
 import type { Session } from './session.ts';
-
-/** As `stat` counts. */
-const BLOCK_BYTES = 512;
 
 /**
  * Runs a change of content once the blocks that it changes in part are here. Blocks that it covers come to be here by it. `act` gets
@@ -38,19 +35,14 @@ export function changing(
  * written upon its object from now on.
  */
 export function givingUpStored(session: Session, request: Request, live: LiveFile, then: () => void): void {
-  const { blocks } = fstatSync(live.fd);
-  if (blocks * BLOCK_BYTES <= session.counters.room || live.waiting || !isStored(live)) return then();
+  if (live.waiting || !asStored(live)) return then();
+  if (fstatSync(live.fd).blocks * STAT_BLOCK_BYTES <= session.counters.room) return then();
   const answered = (answer: Answer) => {
-    if ('base' in answer && answer.base) session.live.rebased(live, answer.base);
+    if ('rebased' in answer && answer.rebased) session.live.rebased(live, answer.rebased);
     then();
   };
   const question = { ask: 'rebase', id: live.node.inodeId } as const;
   whileOthersWait(session, request, { live, question }, { answered, refused: then });
-}
-
-function isStored({ fd, stored }: LiveFile): boolean {
-  const { size, mtimeNs } = fstatSync(fd, { bigint: true });
-  return stored !== undefined && isSame(stored.stamp, { size: Number(size), mtime: mtimeNs });
 }
 
 /** Nobody changes the file before the answer; who wanted to, does so then. */

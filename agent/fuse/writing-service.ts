@@ -55,8 +55,7 @@ export class WritingService {
         return { done: true };
       case 'rebase': {
         const file = this.file(question.id);
-        const base = await file.inTurn(async () => (file.rebase() ? file.base : undefined));
-        return { base: base?.memory, sizeMax: await this.#limits.of(file) };
+        return { rebased: await file.inTurn(async () => (file.rebase() ? file.base?.memory : undefined)) };
       }
       case 'flush':
         return { stored: await dirty.flush(this.file(question.id)) };

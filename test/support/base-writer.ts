@@ -11,11 +11,11 @@ const { memory, path, file, turn } = workerData as {
   /** Twice the number of the page, and one more when it is this thread that waits. */
   readonly turn: Int32Array;
 };
-const pages = new BaseBlocks(path, memory);
+const blocks = new BaseBlocks(path, memory);
 const fd = openSync(file, 'r+');
 const bytes = Buffer.alloc(PAGE_BYTES, 'written');
-for (let offset = 0, at = 0; offset < pages.baseBytes; offset += PAGE_BYTES, at += 2) {
+for (let offset = 0, at = 0; offset < blocks.baseBytes; offset += PAGE_BYTES, at += 2) {
   Atomics.store(turn, 0, at + 1);
   while (Atomics.load(turn, 0) < at + 2);
-  pages.change({ offset, length: PAGE_BYTES }, () => writeSync(fd, bytes, 0, PAGE_BYTES, offset));
+  blocks.change({ offset, length: PAGE_BYTES }, () => writeSync(fd, bytes, 0, PAGE_BYTES, offset));
 }
