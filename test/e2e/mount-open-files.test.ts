@@ -135,7 +135,7 @@ describe('a file of a mounted folder that is open for writing', () => {
       await writeFile(kept('mapped'), Buffer.alloc(MIB + 1, 'x'));
       await stage.start([source], { set: { 'cache.size': '3MiB' } });
       expect(await readFile(at('mapped'))).toHaveLength(MIB + 1);
-    await using file = await open(at('mapped'));
+      await using file = await open(at('mapped'));
       expect((await file.read(Buffer.alloc(9), 0, 9, 0)).bytesRead).toBe(9);
       const code = `import mmap\nwith open(${JSON.stringify(at('mapped'))}, 'r+b') as f:\n  m = mmap.mmap(f.fileno(), 0)\n  m[:4] = b'here'\n  m.flush()`;
       await run('python3', ['-c', code]);
